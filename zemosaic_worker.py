@@ -307,9 +307,7 @@ def log_run_cleanup(
         _emit(progress_callback, decision.message, decision.level)
 
 
-def log_tile_cleanup(
-    decision: TileCleanupDecision, progress_callback: ProgressCallback | None = None
-) -> None:
+def log_tile_cleanup(decision: TileCleanupDecision, progress_callback: ProgressCallback | None = None) -> None:
     """Log the gating line of one tile (DEBUG_DETAIL)."""
     _emit(progress_callback, decision.log_line(), "DEBUG_DETAIL")
 

@@ -1,0 +1,316 @@
+"""The command line of zemo-diag: options in, one call, render, exit code.
+
+Runs installed (``zemo-diag``) and as a plain script (``python tools/zemo_diag.py``). Nothing heavy is imported before
+a command needs it, so that ``--help`` answers at once.
+"""
+
+from __future__ import annotations
+
+import functools
+import os
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+from zemo_diagnostics import __version__
+from zemo_diagnostics.errors import EXIT_CLEAN, EXIT_INTERRUPTED, EXIT_OUR_FAULT, EXIT_USAGE, ZemoDiagError
+
+if TYPE_CHECKING:
+    from zemo_diagnostics.results import Report
+
+Function = TypeVar("Function", bound=Callable[..., Any])
+
+FORMATS = ("terminal", "json", "markdown")
+
+EPILOG = """\b
+Exit codes:
+  0    clean: nothing of error level was found
+  1    findings of error level
+  2    wrong usage, or input that cannot be read
+  3    a variant of the stack died (killed, hung, or raised)
+  4    a fault of zemo-diag itself
+  130  interrupted (Ctrl-C); what was known is written
+"""
+
+
+class Crop(click.ParamType[tuple[int, int]]):
+    """A central window, written HEIGHTxWIDTH."""
+
+    name = "HEIGHTxWIDTH"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[int, int]:
+        """Read '480x640'."""
+        if isinstance(value, tuple):
+            return value
+        height, _, width = str(value).lower().replace("×", "x").partition("x")
+        if not (height.isdecimal() and width.isdecimal() and int(height) and int(width)):
+            self.fail(f"{value!r} is no window: write its height and width in pixels, such as 480x640", param, ctx)
+        return int(height), int(width)
+
+
+def input_options(function: Function) -> Function:
+    """Add the folder and how its frames become tiles."""
+    options = [
+        click.argument("folder", type=click.Path(path_type=Path)),
+        click.option(
+            "--group-by",
+            type=click.Choice(("folder", "pointing", "all")),
+            help="How frames become tiles. [default: one tile per sub-folder that holds frames, else by pointing]",
+        ),
+        click.option(
+            "--panel-deg",
+            type=click.FloatRange(min=0, min_open=True),
+            default=0.05,
+            show_default=True,
+            help="Frames nearer than this to the first one of a panel belong to it, degrees.",
+        ),
+        click.option(
+            "--no-split", is_flag=True, help="Do not split a panel that mixes EQ and ALT_AZ frames into one per mode."
+        ),
+    ]
+    return _decorated(function, options)
+
+
+def output_options(function: Function) -> Function:
+    """Add where the report goes, and in which form."""
+    options = [
+        click.option(
+            "--format",
+            "form",
+            type=click.Choice(FORMATS),
+            default="terminal",
+            show_default=True,
+            help="Form of the report on stdout.",
+        ),
+        click.option(
+            "-o",
+            "--output",
+            "outputs",
+            multiple=True,
+            type=click.Path(path_type=Path),
+            metavar="FILE",
+            help="Also write the report to FILE (.json, .md or .txt); may be given more than once.",
+        ),
+        click.option("--force", is_flag=True, help="Overwrite report files that exist."),
+        click.option("-q", "--quiet", is_flag=True, help="No progress on stderr."),
+    ]
+    return _decorated(function, options)
+
+
+def _decorated(function: Function, options: Sequence[Callable[[Function], Function]]) -> Function:
+    """Apply decorators so that the first one is listed first."""
+    return functools.reduce(lambda decorated, option: option(decorated), reversed(options), function)
+
+
+@click.group(epilog=EPILOG, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="zemo-diag")
+def cli() -> None:
+    """Show, on your own frames, what ZeMosaic's Phase 3 does with them.
+
+    Nothing of yours is ever changed: frames are only read, and reports name no place, person or serial number.
+    """
+
+
+@cli.command(epilog="\b\nExample:\n  zemo-diag gating my_lights -o report.md")
+@input_options
+@click.option(
+    "--altaz-cleanup",
+    type=click.Choice(("on", "off")),
+    default="on",
+    show_default=True,
+    help="Whether the ZeMosaic settings ask for the alt-az cleanup.",
+)
+@output_options
+def gating(
+    folder: Path,
+    group_by: str | None,
+    panel_deg: float,
+    no_split: bool,
+    altaz_cleanup: str,
+    form: str,
+    outputs: tuple[Path, ...],
+    force: bool,
+    quiet: bool,
+) -> int:
+    """Show each tile's mount mode, and whether Phase 3 cleans it.
+
+    Reads the headers of every frame in FOLDER (.fit .fits .fts, also .gz and .fz, and ZeMosaic's .npy caches; never
+    the pixels), groups the frames into tiles as ZeMosaic does, and shows for each the mount mode, why, and the
+    decision before and after the patch.
+    """
+    from zemo_diagnostics.commands import GroupingOptions, run_gating
+    from zemo_diagnostics.delivery import check_outputs
+    from zemo_diagnostics.progress import progress_bar
+
+    check_outputs(outputs, force=force)
+    with progress_bar(quiet=quiet) as say:
+        report = run_gating(
+            folder, GroupingOptions(group_by, panel_deg, not no_split), requested=altaz_cleanup == "on", say=say
+        )
+    return _deliver(report, form, outputs, force)
+
+
+@cli.command("kappa-parity", epilog="\b\nExample:\n  zemo-diag kappa-parity my_lights --tile 1 -o report.json")
+@input_options
+@click.option("--tile", "tiles", type=click.IntRange(min=1), multiple=True, help="Only this tile; may be repeated.")
+@click.option("--kappa-low", type=click.FloatRange(min=0), default=3.0, show_default=True, help="Lower limit, sigma.")
+@click.option("--kappa-high", type=click.FloatRange(min=0), default=3.0, show_default=True, help="Upper limit, sigma.")
+@click.option(
+    "--weights",
+    type=click.Choice(("none", "noise")),
+    default="none",
+    show_default=True,
+    help="Weigh frames alike, or by one over the variance of their background.",
+)
+@click.option("--chunk-rows", type=click.IntRange(min=1), default=64, show_default=True, help="Rows of a band.")
+@click.option("--max-frames", type=click.IntRange(min=1), help="Stack only the first so many frames of a tile.")
+@click.option("--crop", type=Crop(), help="Stack only a central window of the frames.")
+@click.option(
+    "--timeout",
+    type=click.FloatRange(min=0, min_open=True),
+    default=1800.0,
+    show_default=True,
+    help="Stop a variant that runs longer than this, seconds.",
+)
+@click.option(
+    "--atol",
+    type=click.FloatRange(min=0),
+    default=0.0,
+    help="Accept differences up to this, ADU, such as 1e-4. [default: every bit must agree]",
+)
+@click.option("--memory-limit", type=click.IntRange(min=1), metavar="MIB", help="Use no more memory than this.")
+@output_options
+def kappa_parity(
+    folder: Path,
+    group_by: str | None,
+    panel_deg: float,
+    no_split: bool,
+    tiles: tuple[int, ...],
+    kappa_low: float,
+    kappa_high: float,
+    weights: str,
+    chunk_rows: int,
+    max_frames: int | None,
+    crop: tuple[int, int] | None,
+    timeout: float,
+    atol: float,
+    memory_limit: int | None,
+    form: str,
+    outputs: tuple[Path, ...],
+    force: bool,
+    quiet: bool,
+) -> int:
+    """Compare the chunked kappa-sigma stack with the full-frame one.
+
+    Runs both on the frames in FOLDER, tile by tile, each in a process of its own; shows where the results differ, if
+    they do, and the memory and time of each. Estimates the need beforehand and never endangers the machine.
+    """
+    from zemo_diagnostics.commands import GroupingOptions, run_parity
+    from zemo_diagnostics.delivery import check_outputs
+    from zemo_diagnostics.parity import ParityOptions
+    from zemo_diagnostics.progress import progress_bar
+
+    check_outputs(outputs, force=force)
+    options = ParityOptions(
+        kappa_low=kappa_low,
+        kappa_high=kappa_high,
+        weights=weights,
+        chunk_rows=chunk_rows,
+        max_frames=max_frames,
+        crop=crop,
+        timeout_s=timeout,
+        atol=atol,
+        memory_limit_bytes=memory_limit << 20 if memory_limit else None,
+    )
+    with progress_bar(quiet=quiet) as say:
+        grouping = GroupingOptions(group_by, panel_deg, not no_split)
+        report = run_parity(folder, grouping, options, tile_ids=tiles, say=say)
+    return _deliver(report, form, outputs, force)
+
+
+@cli.command(epilog="\b\nExample:\n  zemo-diag demo")
+@output_options
+def demo(form: str, outputs: tuple[Path, ...], force: bool, quiet: bool) -> int:
+    """Show both reports on simulated frames, without any of your own.
+
+    Makes a small group of Seestar-like frames in a temporary folder, runs gating and kappa-parity on it, and removes
+    it again.
+    """
+    from zemo_diagnostics.delivery import check_outputs
+    from zemo_diagnostics.demo import run_demo
+    from zemo_diagnostics.progress import progress_bar
+
+    check_outputs(outputs, force=force)
+    with progress_bar(quiet=quiet) as say:
+        report = run_demo(say)
+    return _deliver(report, form, outputs, force)
+
+
+@cli.command(epilog="\b\nExample:\n  zemo-diag findings ZD101")
+@click.argument("codes", nargs=-1, metavar="[CODE]...")
+def findings(codes: tuple[str, ...]) -> int:
+    """Explain the finding codes: what each means, and what to do."""
+    from zemo_diagnostics.delivery import print_text
+    from zemo_diagnostics.findings_page import explain
+
+    print_text(explain(codes))
+    return EXIT_CLEAN
+
+
+def _deliver(report: Report, form: str, outputs: Sequence[Path], force: bool) -> int:
+    """Write the files, then print the report; the exit code is the report's."""
+    from zemo_diagnostics.delivery import print_report, write_outputs
+    from zemo_diagnostics.report import exit_code
+
+    for path in write_outputs(report, outputs, force=force):
+        click.echo(f"Wrote {path}", err=True)
+    print_report(report, form)
+    return exit_code(report)
+
+
+def run(arguments: Sequence[str] | None = None) -> int:
+    """Run one command line and give its exit code; every error ends in one sentence on stderr."""
+    try:
+        result = cli.main(args=arguments, prog_name="zemo-diag", standalone_mode=False)
+    except click.ClickException as error:
+        error.show()
+        return EXIT_USAGE
+    except (click.Abort, KeyboardInterrupt):
+        click.echo("Interrupted: nothing was left behind.", err=True)
+        return EXIT_INTERRUPTED
+    except ZemoDiagError as error:
+        click.echo(f"zemo-diag: {error}", err=True)
+        return error.exit_code
+    except BrokenPipeError:
+        # Whoever read our output has gone; Python would complain again when it flushes stdout at the end.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return EXIT_CLEAN
+    except Exception as error:  # noqa: BLE001 - the last line of defence: a sentence, and the trace for who asks
+        return _our_fault(error)
+    return result if isinstance(result, int) else EXIT_CLEAN
+
+
+def _our_fault(error: Exception) -> int:
+    """Report a fault of our own; ZEMO_DIAG_TRACEBACK=1 shows where."""
+    click.echo(
+        f"zemo-diag: a fault of zemo-diag itself ({type(error).__name__}: {error}). Please report it; "
+        "set ZEMO_DIAG_TRACEBACK=1 and run again to see where it happened.",
+        err=True,
+    )
+    if os.environ.get("ZEMO_DIAG_TRACEBACK"):
+        import traceback
+
+        traceback.print_exception(error)
+    return EXIT_OUR_FAULT
+
+
+def main() -> None:
+    """Enter from the command line."""
+    sys.exit(run())
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,222 @@
+"""The checks of ``zemo-diag gating``: ZD0xx on the folder, ZD1xx on the tiles."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from .findings import Found, check
+from .results import Level, RunGating, Source, TileGating
+
+# How many frames make a tile whose mount mode can be judged by a majority.
+_HALF = 0.5
+
+
+def _names(tile: TileGating, *modes: str) -> tuple[str, ...]:
+    """Name the frames of a tile that state one of the modes."""
+    return tuple(name for name, mode in tile.frame_modes if mode in modes)
+
+
+@check(
+    "ZD001",
+    Level.WARNING,
+    "A file holds no usable frame",
+    needs="source",
+    remedy="Copy it from the telescope again, or move it out of the folder; ZeMosaic would skip it or stop on it.",
+)
+def unusable_files(source: Source) -> Iterator[Found]:
+    """A file with a frame's suffix that cannot be stacked: empty, cut off, damaged, a table, not FITS at all."""
+    for file in source.unusable:
+        yield Found(f"{file.name}: {file.reason}.", evidence=(file.name,))
+
+
+@check(
+    "ZD101",
+    Level.ERROR,
+    "A tile mixes both mount modes",
+    needs="gating",
+    remedy="Stack equatorial and alt-az frames as separate tiles: sort them into one folder per mode.",
+)
+def mixes_both_modes(gating: RunGating) -> Iterator[Found]:
+    """One tile holds frames that say EQ and frames that say ALT_AZ. One decision is made for all of them, so one
+    kind is treated wrongly: cleaned where it must not be, or left with the ragged edges of field rotation."""
+    for tile in gating.tiles:
+        if tile.counts.eq and tile.counts.altaz:
+            message = (
+                f"{tile.counts.eq} frames say EQ and {tile.counts.altaz} say ALT_AZ; all are treated as {tile.eqmode}."
+            )
+            fewer = "EQ" if tile.counts.eq < tile.counts.altaz else "ALT_AZ"
+            yield Found(message, tile.tile_id, _names(tile, fewer))
+
+
+@check(
+    "ZD102",
+    Level.WARNING,
+    "The first frame decides against the majority",
+    needs="gating",
+    remedy="Look at that frame: if it is in the wrong tile, move it; else split the tile by mount mode.",
+)
+def decides_against_majority(gating: RunGating) -> Iterator[Found]:
+    """The mount mode of a tile is that of its first frame that says one. Here most frames that say one say
+    the other."""
+    for tile in gating.tiles:
+        said = {"EQ": tile.counts.eq, "ALT_AZ": tile.counts.altaz}
+        if tile.eqmode in said and said[tile.eqmode] < sum(said.values()) * _HALF and tile.deciding_index is not None:
+            name = tile.frame_modes[tile.deciding_index][0]
+            message = (
+                f"Frame {tile.deciding_index + 1} makes the tile {tile.eqmode}, as {said[tile.eqmode]} frames say; "
+                f"{sum(said.values()) - said[tile.eqmode]} say otherwise."
+            )
+            yield Found(message, tile.tile_id, (name,))
+
+
+@check(
+    "ZD103",
+    Level.WARNING,
+    "Most frames do not say their mount mode",
+    needs="gating",
+    remedy=(
+        "Nothing is cleaned by mistake, but alt-az tiles keep their ragged edges. Frames from Seestar firmware before "
+        "June 2025 (PROGRAM up to 4.43) have no EQMODE; if you know the mode, keep such frames in tiles of their own."
+    ),
+)
+def mode_is_missing(gating: RunGating) -> Iterator[Found]:
+    """EQMODE is missing in more than half of a tile's frames. Its absence does not mean alt-az: what the few
+    others say, or nothing at all, decides for the whole tile."""
+    for tile in gating.tiles:
+        if tile.counts.unknown > tile.frames * _HALF:
+            rests_on = f"the tile counts as {tile.eqmode}"
+            yield Found(
+                f"EQMODE is missing in {tile.counts.unknown} of {tile.frames} frames; {rests_on}.",
+                tile.tile_id,
+            )
+
+
+@check(
+    "ZD104",
+    Level.WARNING,
+    "EQMODE is neither 0 nor 1",
+    needs="gating",
+    remedy="Report the program and version that wrote it; until then such frames count as UNKNOWN.",
+)
+def mode_is_odd(gating: RunGating) -> Iterator[Found]:
+    """A header carries an EQMODE that means neither alt-az (0) nor equatorial (1)."""
+    for tile in gating.tiles:
+        odd = [(name, mode) for name, mode in tile.frame_modes if mode.startswith("EQMODE_")]
+        if odd:
+            values = ", ".join(sorted({repr(mode.removeprefix("EQMODE_")) for _, mode in odd}))
+            yield Found(
+                f"{len(odd)} of {tile.frames} frames say EQMODE {values}.",
+                tile.tile_id,
+                tuple(n for n, _ in odd),
+            )
+
+
+@check(
+    "ZD105",
+    Level.WARNING,
+    "Frames of several telescopes in one tile",
+    needs="gating",
+    remedy="Stack each telescope's frames as tiles of their own, then let the mosaic join them.",
+)
+def several_telescopes(gating: RunGating) -> Iterator[Found]:
+    """One tile holds frames of more than one telescope. Their scale, orientation and mount mode need not agree."""
+    for tile in gating.tiles:
+        if len(tile.telescopes) > 1:
+            parts = ", ".join(f"{name}: {count}" for name, count in tile.telescopes)
+            yield Found(f"{len(tile.telescopes)} telescopes in one tile ({parts} frames).", tile.tile_id)
+
+
+@check(
+    "ZD106",
+    Level.WARNING,
+    "Frames of several shapes in one tile",
+    needs="gating",
+    remedy="Keep frames of one shape in a tile; on-device stacks, crops and binned frames belong elsewhere.",
+)
+def several_shapes(gating: RunGating) -> Iterator[Found]:
+    """One tile holds frames of different shapes. A stack takes one shape only; the others are left out."""
+    for tile in gating.tiles:
+        if len(tile.shapes) > 1:
+            parts = ", ".join(f"{shape}: {count}" for shape, count in tile.shapes)
+            yield Found(f"{len(tile.shapes)} shapes in one tile ({parts} frames).", tile.tile_id)
+
+
+@check(
+    "ZD107",
+    Level.WARNING,
+    "The code before the patch would have cleaned this tile",
+    needs="gating",
+    remedy="Use a ZeMosaic with the patch; with an older one, switch the alt-az cleanup off for this run.",
+)
+def cleaned_before_the_patch(gating: RunGating) -> Iterator[Found]:
+    """Before the patch the user's cleanup flag went to every tile. In this one, which does not say that it is
+    alt-az, that can blank good pixels, up to the whole tile; the patched code leaves it alone."""
+    for tile in gating.tiles:
+        if tile.before_enabled and not tile.tile_enabled:
+            yield Found(f"A tile of mode {tile.eqmode}: {tile.reason}.", tile.tile_id)
+
+
+@check(
+    "ZD108",
+    Level.WARNING,
+    "The mode is stated only beyond the frames that are asked",
+    needs="gating",
+    remedy="Nothing is lost but the decision: sort the tile's frames so that one which says its mode comes first.",
+)
+def mode_is_stated_too_late(gating: RunGating) -> Iterator[Found]:
+    """A tile counts as UNKNOWN since its first frames say nothing, while later ones would."""
+    for tile in gating.tiles:
+        stated = tile.counts.eq + tile.counts.altaz
+        if tile.eqmode == "UNKNOWN" and stated:
+            yield Found(
+                f"{stated} later frames say their mode, the first ones do not.",
+                tile.tile_id,
+                _names(tile, "EQ", "ALT_AZ"),
+            )
+
+
+@check(
+    "ZD109",
+    Level.INFO,
+    "No frame of the run says that it is alt-az",
+    needs="gating",
+    remedy="Nothing to do for an equatorial run. If you know that frames are alt-az, see ZD103.",
+)
+def cleanup_forced_off(gating: RunGating) -> Iterator[Found]:
+    """The cleanup was asked for, but no frame says ALT_AZ, so that it is switched off for the whole run. The
+    log line calls that an EQ-only run, also where the frames say nothing."""
+    if gating.requested and not gating.effective and gating.unknown:
+        yield Found(f"The cleanup is off for the whole run: {gating.eq} frames say EQ, {gating.unknown} say nothing.")
+
+
+@check(
+    "ZD110",
+    Level.WARNING,
+    "Stacks among the frames",
+    needs="gating",
+    remedy="Move the telescope's own stacks out of the folder of lights.",
+)
+def stacks_among_frames(gating: RunGating) -> Iterator[Found]:
+    """A file is a stack that the telescope made itself (STACKCNT over 1), though its IMAGETYP says Light. Stacked
+    with single frames, it counts as one of them."""
+    for tile in gating.tiles:
+        if tile.stacked_frames:
+            yield Found(
+                f"{len(tile.stacked_frames)} of {tile.frames} files are already stacks.",
+                tile.tile_id,
+                tile.stacked_frames,
+            )
+
+
+@check(
+    "ZD111",
+    Level.INFO,
+    "Frames that do not say where they point",
+    needs="gating",
+    remedy="Sort them into one sub-folder per tile, or solve them first.",
+)
+def without_pointing(gating: RunGating) -> Iterator[Found]:
+    """Frames without WCS and without RA and DEC cannot be grouped by pointing; they are kept together."""
+    for tile in gating.tiles:
+        if tile.name == "no pointing":
+            yield Found(f"{tile.without_pointing} frames were kept together, wherever they point.", tile.tile_id)

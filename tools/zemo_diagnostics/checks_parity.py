@@ -1,0 +1,244 @@
+"""The checks of ``zemo-diag kappa-parity``: ZD2xx."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from .findings import Found, check
+from .results import Level, RunParity, RunStatus, TileParity, UnusableFile, Verdict
+
+# A chunked run whose peak over its baseline is more than this part of the full frame's has no point.
+_POINTLESS_SHARE = 0.9
+
+# Below this, peaks are noise of the allocator rather than of the stack.
+_MEASURABLE_BYTES = 64 << 20
+
+
+def _names(files: tuple[UnusableFile, ...]) -> tuple[str, ...]:
+    """Name files, each with its reason."""
+    return tuple(f"{file.name}: {file.reason}" for file in files)
+
+
+def _ended(parity: RunParity, status: RunStatus) -> Iterator[Found]:
+    """Find the children that ended in one way."""
+    for tile in parity.tiles:
+        for run in tile.runs:
+            if run.status is status:
+                rows = f", rows {run.rows[0]} to {run.rows[1] - 1}" if run.rows[1] else ""
+                yield Found(f"The {run.variant} child{rows}: {run.detail}.", tile.tile_id)
+
+
+def smallest_stack_that_rejects(kappa: float) -> int:
+    """Give the number of frames from which one pass can reject a lone outlier around the median.
+
+    One value at distance d from N - 1 equal ones gives a standard deviation of d sqrt(N - 1) / N: it is
+    rejected only where N / sqrt(N - 1) > kappa.
+    """
+    frames = 3
+    while frames / (frames - 1) ** 0.5 <= kappa:
+        frames += 1
+    return frames
+
+
+@check(
+    "ZD201",
+    Level.ERROR,
+    "The two results differ",
+    needs="parity",
+    remedy="Report it with this report attached: the chunked stack must equal the full frame in every bit.",
+)
+def results_differ(parity: RunParity) -> Iterator[Found]:
+    """Full frame and bands of rows give different results on this tile."""
+    for tile in parity.tiles:
+        if tile.comparison and tile.verdict is Verdict.DIFFERENT:
+            yield Found(
+                f"{tile.comparison.detail[0].upper()}{tile.comparison.detail[1:]}.", tile.tile_id, _places(tile)
+            )
+
+
+def _places(tile: TileParity) -> tuple[str, ...]:
+    """Give the first differing places."""
+    return tuple(str(list(place)) for place in tile.comparison.first_places) if tile.comparison else ()
+
+
+@check(
+    "ZD202",
+    Level.WARNING,
+    "The two results differ within the tolerance",
+    needs="parity",
+    remedy="Run again without --atol to hold the chunked stack to every bit.",
+)
+def results_within_tolerance(parity: RunParity) -> Iterator[Found]:
+    """Full frame and bands of rows do not agree in every bit, but within the tolerance that was given."""
+    for tile in parity.tiles:
+        if tile.comparison and tile.verdict is Verdict.WITHIN:
+            yield Found(
+                f"{tile.comparison.detail[0].upper()}{tile.comparison.detail[1:]}.", tile.tile_id, _places(tile)
+            )
+
+
+@check(
+    "ZD203",
+    Level.ERROR,
+    "A variant stopped with an error",
+    needs="parity",
+    remedy="'Unable to allocate' means too little memory: close programs, or use --crop or --max-frames. "
+    "Anything else: report it with this report attached.",
+)
+def variant_raised(parity: RunParity) -> Iterator[Found]:
+    """A variant raised an error in its child process; the other tiles were run all the same."""
+    yield from _ended(parity, RunStatus.RAISED)
+
+
+@check(
+    "ZD204",
+    Level.ERROR,
+    "A variant was killed",
+    needs="parity",
+    remedy="Close other programs and run again, or use --memory-limit, --crop or --max-frames to need less.",
+)
+def variant_killed(parity: RunParity) -> Iterator[Found]:
+    """A variant's child process died without a result, most often because the system ran out of memory."""
+    yield from _ended(parity, RunStatus.KILLED)
+
+
+@check(
+    "ZD205",
+    Level.ERROR,
+    "A variant did not end in time",
+    needs="parity",
+    remedy="Give it longer with --timeout, or less to do with --crop or --max-frames.",
+)
+def variant_timed_out(parity: RunParity) -> Iterator[Found]:
+    """A variant's child process ran longer than --timeout and was stopped."""
+    yield from _ended(parity, RunStatus.TIMED_OUT)
+
+
+@check(
+    "ZD206",
+    Level.INFO,
+    "The whole tile does not fit in memory at once",
+    needs="parity",
+    remedy="Nothing to do: this is what stacking by bands is for. With more memory the whole tile can be compared.",
+)
+def full_frame_does_not_fit(parity: RunParity) -> Iterator[Found]:
+    """The full frame needs more memory than is there. Both variants were compared on the largest central band of
+    rows that fits, and the chunked one alone took the whole tile."""
+    for tile in parity.tiles:
+        full = next((run for run in tile.runs if run.variant == "fullframe"), None)
+        if full is None:
+            continue
+        if full.status is RunStatus.SKIPPED:
+            yield Found(f"The full frame was not run: {full.detail}.", tile.tile_id)
+        elif full.rows[1] - full.rows[0] < tile.shape[0]:
+            rows = f"rows {full.rows[0]} to {full.rows[1] - 1} of {tile.shape[0]}"
+            yield Found(f"The two were compared on {rows}.", tile.tile_id)
+
+
+@check(
+    "ZD207",
+    Level.WARNING,
+    "Frames without any signal",
+    needs="parity",
+    remedy="Move them out of the folder: they add nothing, and weaken the rejection.",
+)
+def frames_without_signal(parity: RunParity) -> Iterator[Found]:
+    """Every pixel of a frame is zero, or NaN, or the same. Such frames are stacked as ZeMosaic would."""
+    for tile in parity.tiles:
+        if tile.no_signal:
+            message = f"{len(tile.no_signal)} of {tile.used} stacked frames carry no signal."
+            yield Found(message, tile.tile_id, _names(tile.no_signal))
+
+
+@check(
+    "ZD208",
+    Level.WARNING,
+    "Pixels with every sample rejected",
+    needs="parity",
+    remedy="Such pixels are NaN in the master: look for NaN or infinite values in the frames, or raise the kappas.",
+)
+def all_samples_rejected(parity: RunParity) -> Iterator[Found]:
+    """Nothing is left at some pixels of the stack: no frame has a finite value there, or rejection took all."""
+    for tile in parity.tiles:
+        if tile.comparison and tile.comparison.all_rejected:
+            count, samples = tile.comparison.all_rejected, tile.comparison.samples
+            yield Found(f"{count} of {samples} samples of the result are NaN ({count / samples:.2%}).", tile.tile_id)
+
+
+@check(
+    "ZD209",
+    Level.INFO,
+    "Too few frames for this kappa",
+    needs="parity",
+    remedy="Use more frames, or a smaller kappa for small tiles.",
+)
+def too_few_frames(parity: RunParity) -> Iterator[Found]:
+    """With so few frames one pass cannot reject a lone outlier (a satellite, a cosmic ray), however bright it is:
+    it raises the standard deviation by which it is judged."""
+    for tile in parity.tiles:
+        kappa = min(tile.kappa_low, tile.kappa_high)
+        needed = smallest_stack_that_rejects(kappa)
+        if 1 < tile.used < needed:
+            message = f"{tile.used} frames at kappa {kappa:g}: a lone outlier can be rejected from {needed} frames on."
+            yield Found(message, tile.tile_id)
+
+
+@check(
+    "ZD210",
+    Level.WARNING,
+    "Frames left out of the stack",
+    needs="parity",
+    remedy="See the reason beside each file; frames of another shape belong in a tile of their own.",
+)
+def frames_left_out(parity: RunParity) -> Iterator[Found]:
+    """Some frames of the tile have another shape than most, or their pixels cannot be read."""
+    for tile in parity.tiles:
+        if tile.left_out:
+            message = f"{len(tile.left_out)} of {tile.frames} frames were left out."
+            yield Found(message, tile.tile_id, _names(tile.left_out))
+
+
+@check(
+    "ZD211",
+    Level.INFO,
+    "Raw mosaics were stacked as they are",
+    needs="parity",
+    remedy='The verdict holds either way. To stack in colour as ZeMosaic does: pip install "opencv-python-headless".',
+)
+def raw_mosaics(parity: RunParity) -> Iterator[Found]:
+    """The frames are raw Bayer mosaics (BAYERPAT) and OpenCV, which would bring them to colour, is not installed,
+    or does not take their numbers."""
+    for tile in parity.tiles:
+        if tile.raw_mosaic:
+            yield Found(f"{tile.used} frames were stacked without bringing them to colour.", tile.tile_id)
+
+
+@check(
+    "ZD212",
+    Level.WARNING,
+    "Chunked saves no memory",
+    needs="parity",
+    remedy="Report it with this report attached: bands of rows should need a small part of the full frame's memory.",
+)
+def saves_no_memory(parity: RunParity) -> Iterator[Found]:
+    """The chunked stack needed about as much memory as the full frame did on the same rows."""
+    for tile in parity.tiles:
+        peaks = {run.variant: run.peak_extra_bytes for run in reversed(tile.runs) if run.status is RunStatus.OK}
+        full, chunked = peaks.get("fullframe"), peaks.get("chunked")
+        if full and chunked and full > _MEASURABLE_BYTES and chunked > full * _POINTLESS_SHARE:
+            yield Found(f"Peaks over baseline: {chunked >> 20} MiB chunked, {full >> 20} MiB full frame.", tile.tile_id)
+
+
+@check(
+    "ZD213",
+    Level.WARNING,
+    "A tile could not be stacked",
+    needs="parity",
+    remedy="Free memory or give --memory-limit more; see the files left out for tiles without readable frames.",
+)
+def tile_not_stacked(parity: RunParity) -> Iterator[Found]:
+    """No variant could be run on this tile: none of its frames can be read, or not even the chunked stack fits."""
+    for tile in parity.tiles:
+        if all(run.status is RunStatus.SKIPPED for run in tile.runs):
+            why = next((run.detail for run in tile.runs), "none of its frames can be read")
+            yield Found(f"Nothing was stacked: {why}.", tile.tile_id)

@@ -1,0 +1,186 @@
+"""What each command does, from the folder to the report: read, group, ask, find, assemble. Nothing is printed here."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from .entries import Scan, scan_folder
+from .errors import InputError
+from .findings import Evidence, find
+from .functions_under_test import (
+    Phase3Functions,
+    describe_functions_under_test,
+    load_phase3_functions,
+    load_stack_functions,
+)
+from .gating import gate_tiles
+from .parity import MEMORY_FORMULA, ParityOptions, compare_tiles, memory_allowed
+from .progress import Say
+from .redaction import private_words, redact_report
+from .report import assemble, describe_environment
+from .results import JsonScalar, Report, RunParity, Source, TileParity
+from .tiles import DEFAULT_PANEL_DEG, Tile, group_frames
+
+
+@dataclass(frozen=True)
+class GroupingOptions:
+    """How frames become tiles; see `tiles.group_frames`."""
+
+    group_by: str | None = None
+    panel_deg: float = DEFAULT_PANEL_DEG
+    split: bool = True
+
+    def described(self) -> tuple[tuple[str, JsonScalar], ...]:
+        """Name the options for the report."""
+        return (("group_by", self.group_by), ("panel_deg", self.panel_deg), ("split", self.split))
+
+
+@dataclass(frozen=True)
+class _Run:
+    """A folder read and grouped."""
+
+    source: Source
+    tiles: tuple[Tile, ...]
+    functions: Phase3Functions
+
+
+def _read(folder: Path, grouping: GroupingOptions, say: Say) -> _Run:
+    """Read the headers of a folder and group its frames."""
+    functions = load_phase3_functions()
+    scan = scan_folder(folder, lambda done, total: say("reading headers", done / total))
+    if not scan.frames:
+        raise InputError(_nothing_usable(scan))
+    used, tiles = group_frames(
+        scan, functions, group_by=grouping.group_by, panel_deg=grouping.panel_deg, split=grouping.split
+    )
+    files = len(scan.frames) + len(scan.unusable)
+    name = folder.resolve().name or "."
+    return _Run(Source(name, files, len(scan.frames), scan.unusable, used), tiles, functions)
+
+
+def _nothing_usable(scan: Scan) -> str:
+    """Say why each file of a folder without any frame cannot be used."""
+    lines = [f"none of the {len(scan.unusable)} files in '{scan.folder}' holds a frame:"]
+    lines += [f"  {file.name}: {file.reason}" for file in scan.unusable[:20]]
+    if len(scan.unusable) > 20:
+        lines.append(f"  and {len(scan.unusable) - 20} more")
+    return "\n".join(lines)
+
+
+def run_gating(folder: Path, grouping: GroupingOptions, *, requested: bool, say: Say) -> Report:
+    """Report, for each tile of a folder, its mount mode and whether Phase 3 cleans it.
+
+    Parameters
+    ----------
+    folder : Path
+        A folder of frames.
+    grouping : GroupingOptions
+        How they become tiles.
+    requested : bool, keyword-only
+        Whether the user's settings ask for the alt-az cleanup.
+    say : callable, keyword-only
+        Gets (what is being done, part done).
+
+    Raises
+    ------
+    InputError
+        Where there is nothing to look at.
+    """
+    run = _read(folder, grouping, say)
+    gating = gate_tiles(run.tiles, run.functions, requested=requested)
+    report = assemble(
+        "gating",
+        run.source,
+        describe_environment(describe_functions_under_test()),
+        options=(*grouping.described(), ("altaz_cleanup", requested)),
+        gating=gating,
+        findings=find(Evidence(run.source, gating=gating)),
+    )
+    return redact_report(report, private_words())
+
+
+def run_parity(
+    folder: Path,
+    grouping: GroupingOptions,
+    options: ParityOptions,
+    *,
+    tile_ids: Sequence[int] = (),
+    say: Say,
+) -> Report:
+    """Report, for each tile of a folder, whether chunked and full-frame stack agree, and the memory of each.
+
+    Parameters
+    ----------
+    folder : Path
+        A folder of frames.
+    grouping : GroupingOptions
+        How they become tiles.
+    options : ParityOptions
+        What is run, and within which limits.
+    tile_ids : sequence of int, keyword-only
+        Only these tiles; all where it is empty.
+    say : callable, keyword-only
+        Gets (what is being done, part done).
+
+    Raises
+    ------
+    InputError
+        Where there is nothing to look at, or no tile has such a number.
+    """
+    run = _read(folder, grouping, say)
+    tiles = _selected(run.tiles, tile_ids)
+    done: list[TileParity] = []
+    interrupted = not _collect(compare_tiles(tiles, load_stack_functions(), options, say), done)
+    limit = memory_allowed(options)
+    parity = RunParity(tuple(done), limit.available_bytes, limit.source, MEMORY_FORMULA)
+    report = assemble(
+        "kappa-parity",
+        run.source,
+        describe_environment(describe_functions_under_test()),
+        options=(*grouping.described(), *_described(options, tile_ids)),
+        parity=parity,
+        findings=find(Evidence(run.source, parity=parity)),
+        interrupted=interrupted,
+    )
+    return redact_report(report, private_words())
+
+
+def _collect(results: Iterator[TileParity], done: list[TileParity]) -> bool:
+    """Take results as they come; False where the user stopped it before the end."""
+    try:
+        done.extend(results)
+    except KeyboardInterrupt:
+        return False
+    return True
+
+
+def _selected(tiles: Sequence[Tile], tile_ids: Sequence[int]) -> list[Tile]:
+    """Give the tiles that were asked for."""
+    known = {tile.tile_id: tile for tile in tiles}
+    missing = [str(number) for number in tile_ids if number not in known]
+    if missing:
+        raise InputError(f"there is no tile {', '.join(missing)}: --tile takes 1 to {len(tiles)} here")
+    return [known[number] for number in tile_ids] or list(tiles)
+
+
+def _described(options: ParityOptions, tile_ids: Sequence[int]) -> tuple[tuple[str, JsonScalar], ...]:
+    """Name the options for the report."""
+    crop = f"{options.crop[0]}x{options.crop[1]}" if options.crop else None
+    return (
+        ("tile", ",".join(map(str, tile_ids)) or None),
+        ("kappa_low", options.kappa_low),
+        ("kappa_high", options.kappa_high),
+        ("weights", options.weights),
+        ("chunk_rows", options.chunk_rows),
+        ("max_frames", options.max_frames),
+        ("crop", crop),
+        ("timeout_s", options.timeout_s),
+        ("atol", options.atol),
+    )
+
+
+def with_folder(report: Report, folder: str) -> Report:
+    """Give the same report with another name for the folder."""
+    return replace(report, source=replace(report.source, folder=folder))

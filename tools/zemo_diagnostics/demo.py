@@ -1,0 +1,42 @@
+"""Both reports on a simulated group: what a newcomer without frames at hand gets to see."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from .commands import GroupingOptions, run_gating, run_parity
+from .parity import ParityOptions
+from .progress import Say
+from .report import assemble
+from .results import Report
+from .sample_groups import DEMO_GROUP, write_group
+
+# Enough frames for the default kappa to reject a lone outlier.
+DEMO_FRAMES = 12
+
+
+def run_demo(say: Say) -> Report:
+    """Make the demo group in a temporary folder, run gating and kappa-parity on it, and join their reports.
+
+    Parameters
+    ----------
+    say : callable
+        Gets (what is being done, part done).
+    """
+    with TemporaryDirectory(prefix="zemo-diag-demo-") as temporary:
+        folder = Path(temporary, DEMO_GROUP.name)
+        say("simulating frames", 0.0)
+        write_group(DEMO_GROUP, folder, frames=DEMO_FRAMES)
+        gating = run_gating(folder, GroupingOptions(), requested=True, say=say)
+        parity = run_parity(folder, GroupingOptions(), ParityOptions(), say=say)
+    return assemble(
+        "demo",
+        gating.source,
+        gating.environment,
+        options=tuple(dict((*gating.options, *parity.options)).items()),
+        gating=gating.gating,
+        parity=parity.parity,
+        findings=tuple(dict.fromkeys((*gating.findings, *parity.findings))),
+        interrupted=parity.interrupted,
+    )

@@ -1,0 +1,198 @@
+"""From a folder to entries: every file that may be a frame, looked at by its header alone.
+
+An entry has the form in which ZeMosaic hands frames to Phase 3: ``path``, ``path_raw``, ``header``, ``RA``,
+``DEC``, ``center`` for FITS files, and ``path_preprocessed_cache`` for the ``.npy`` files of its Phase 1.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from .errors import FrameError, InputError
+from .headers import ImageHeader, card, read_image_header
+from .pointing import frame_center_deg
+from .results import UnusableFile
+
+FITS_SUFFIXES = (".fit", ".fits", ".fts")
+PACKED_SUFFIXES = (".gz", ".fz")
+
+# Packings that astropy reads only with optional packages, or not at all: named, never opened.
+UNREADABLE_SUFFIXES = (".z", ".bz2", ".xz", ".zip", ".7z", ".rar")
+
+# Reading headers waits for the disk; a few files at once keep it busy, more would only seek more.
+READER_THREADS = 8
+
+Progress = Callable[[int, int], None]
+
+
+@dataclass(frozen=True)
+class Frame:
+    """One frame of a group, known by its header.
+
+    Attributes
+    ----------
+    path : Path
+        The file.
+    name : str
+        Its path below the folder that was asked for, with forward slashes.
+    entry : dict
+        What ZeMosaic's functions see.
+    shape : tuple of int
+        As stored, NumPy order: (H, W), (3, H, W) in FITS cubes, (H, W, 3) in ``.npy`` caches.
+    header : ImageHeader or None
+        None for ``.npy`` caches.
+    telescope : tuple of (str, str)
+        Model, and the TELESCOP card as written. The latter may be a serial: it never goes into a result.
+    """
+
+    path: Path
+    name: str
+    entry: dict[str, Any]
+    shape: tuple[int, ...]
+    header: ImageHeader | None
+    telescope: tuple[str, str]
+
+    @property
+    def center_deg(self) -> tuple[float, float] | None:
+        """Right ascension and declination of the frame's centre, degrees; None where no header says it."""
+        center: tuple[float, float] | None = self.entry.get("center")
+        return center
+
+
+@dataclass(frozen=True)
+class Scan:
+    """A folder's frames, in the order of their names, and the files that hold none."""
+
+    folder: Path
+    frames: tuple[Frame, ...]
+    unusable: tuple[UnusableFile, ...]
+
+
+def scan_folder(folder: Path, progress: Progress | None = None) -> Scan:
+    """Read the headers of every frame in a folder and its sub-folders.
+
+    Parameters
+    ----------
+    folder : Path
+        Where to look. Hidden files and folders (``._*.fit`` and the like) are passed over.
+    progress : callable, optional
+        Gets (files done, files in all).
+
+    Raises
+    ------
+    InputError
+        Where the folder is missing, is a file, or holds no frame at all.
+    """
+    files = _frame_files(folder)
+    if not files:
+        raise InputError(
+            f"no frame in '{folder}': looked for {' '.join(FITS_SUFFIXES)} (also .gz, .fz) and .npy files, "
+            "in sub-folders too; name the folder that holds your lights"
+        )
+    frames: list[Frame] = []
+    unusable: list[UnusableFile] = []
+    for done, looked_at in enumerate(_look_at_all(folder, files), start=1):
+        if isinstance(looked_at, Frame):
+            frames.append(looked_at)
+        else:
+            unusable.append(looked_at)
+        if progress is not None:
+            progress(done, len(files))
+    return Scan(folder, tuple(frames), tuple(unusable))
+
+
+def _frame_files(folder: Path) -> list[Path]:
+    """List the files that look like frames, ordered by folder and name."""
+    if not folder.exists():
+        raise InputError(f"no such folder: '{folder}'; check the path (quote it if it holds spaces)")
+    if not folder.is_dir():
+        raise InputError(f"'{folder}' is a file: name the folder that holds it")
+    try:
+        next(os.scandir(folder), None)
+    except OSError as error:
+        raise InputError(f"'{folder}' cannot be read ({error.strerror}): check its permissions") from error
+    return [path for path in _walk(folder) if _looks_like_a_frame(path.name)]
+
+
+def _walk(folder: Path) -> Iterator[Path]:
+    """Give all visible files below a folder, in a stable order, following no links to folders."""
+    for base, folders, names in os.walk(folder):
+        folders[:] = sorted(name for name in folders if not name.startswith("."))
+        yield from (Path(base, name) for name in sorted(names) if not name.startswith("."))
+
+
+def _looks_like_a_frame(name: str) -> bool:
+    """Tell by its suffixes, in any case, whether a file claims to be a frame."""
+    stem, dot, ending = name.lower().rpartition(".")
+    suffix = dot + ending
+    if suffix in PACKED_SUFFIXES or suffix in UNREADABLE_SUFFIXES:
+        return stem.endswith(FITS_SUFFIXES)
+    return suffix in FITS_SUFFIXES or suffix == ".npy"
+
+
+def _look_at_all(folder: Path, files: Iterable[Path]) -> Iterator[Frame | UnusableFile]:
+    """Look at the files, several at once, in order."""
+    pool = ThreadPoolExecutor(READER_THREADS, thread_name_prefix="headers")
+    try:
+        yield from pool.map(lambda path: look_at(path, folder), files)
+    finally:
+        pool.shutdown(wait=True, cancel_futures=True)
+
+
+def look_at(path: Path, folder: Path) -> Frame | UnusableFile:
+    """Read one file's header; a file that holds no frame comes back with the reason why."""
+    name = path.relative_to(folder).as_posix()
+    try:
+        if path.suffix.lower() in UNREADABLE_SUFFIXES:
+            raise FrameError(f"{path.suffix} compression is not read by ZeMosaic's FITS reader: decompress it first")
+        if path.suffix.lower() == ".npy":
+            return _npy_frame(path, name)
+        return _fits_frame(path, name)
+    except FrameError as error:
+        return UnusableFile(name, str(error))
+    except Exception as error:  # noqa: BLE001 - whatever one file does, the others go on
+        return UnusableFile(name, f"its header cannot be read ({type(error).__name__}: {error})")
+
+
+def _fits_frame(path: Path, name: str) -> Frame:
+    """Describe a FITS frame."""
+    image = read_image_header(path)
+    if not (len(image.shape) == 2 or (len(image.shape) == 3 and image.shape[0] in (1, 3))):
+        size = " × ".join(map(str, image.shape))
+        raise FrameError(f"its image is {size}: a frame is one plane, or three for colour")
+    center = frame_center_deg(image)
+    entry: dict[str, Any] = {"path": str(path), "path_raw": str(path), "header": image.cards}
+    if center is not None:
+        entry |= {"RA": center[0], "DEC": center[1], "center": center}
+    return Frame(path, name, entry, image.shape, image, _telescope(image))
+
+
+def _npy_frame(path: Path, name: str) -> Frame:
+    """Describe a frame that ZeMosaic's Phase 1 cached; its entry has no header."""
+    try:
+        array = np.load(path, mmap_mode="r", allow_pickle=False)
+    except (ValueError, EOFError, OSError) as error:
+        raise FrameError(f"it is no .npy array that can be read: {str(error).splitlines()[0]}") from None
+    if not isinstance(array, np.ndarray):
+        raise FrameError("it is a .npz archive under another name, not a .npy array")
+    shape = array.shape
+    if not (len(shape) == 2 or (len(shape) == 3 and shape[2] == 3)) or 0 in shape:
+        size = " × ".join(map(str, shape))
+        raise FrameError(f"its array is {size or 'a single number'}: a cached frame is (H, W, 3) or (H, W)")
+    if array.dtype.kind not in "fiu":
+        raise FrameError(f"its array holds {array.dtype}, not pixel values (a mask?)")
+    entry = {"path_raw": str(path), "path_preprocessed_cache": str(path), "preprocessed_shape": shape}
+    return Frame(path, name, entry, shape, None, ("", ""))
+
+
+def _telescope(image: ImageHeader) -> tuple[str, str]:
+    """Give the telescope's model as CREATOR or INSTRUME say it, and the TELESCOP card."""
+    model = card(image.cards, "CREATOR") or card(image.cards, "INSTRUME") or ""
+    return str(model).removeprefix("ZWO ").strip(), str(card(image.cards, "TELESCOP") or "").strip()

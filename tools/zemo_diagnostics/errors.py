@@ -1,0 +1,34 @@
+"""The errors that a user can cause, each with the exit code it ends in, and the codes themselves."""
+
+from __future__ import annotations
+
+EXIT_CLEAN = 0
+EXIT_FINDINGS = 1
+EXIT_USAGE = 2
+EXIT_VARIANT_DIED = 3
+EXIT_OUR_FAULT = 4
+EXIT_INTERRUPTED = 130
+
+
+class ZemoDiagError(Exception):
+    """What went wrong, where, and what to do, in one sentence."""
+
+    exit_code = EXIT_OUR_FAULT
+
+
+class InputError(ZemoDiagError):
+    """The input or an option cannot be used as it is."""
+
+    exit_code = EXIT_USAGE
+
+
+class OutputError(ZemoDiagError):
+    """A report cannot be written where it was asked for."""
+
+    exit_code = EXIT_USAGE
+
+
+class FrameError(ZemoDiagError):
+    """One file cannot be read as a frame. It becomes a finding; the run goes on."""
+
+    exit_code = EXIT_USAGE

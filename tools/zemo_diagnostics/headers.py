@@ -1,0 +1,221 @@
+"""The headers of a frame's file, read without its pixels: plain, gzipped or tile-compressed FITS.
+
+The 80-byte cards are cut here, and only those that the project uses go on to astropy, which parses them: that
+makes ten thousand files no trouble. The image may sit in a later HDU (always so for tile compression).
+"""
+
+from __future__ import annotations
+
+import gzip
+import zlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from math import prod
+from pathlib import Path
+from typing import Any, BinaryIO, cast
+
+from astropy.io import fits
+
+from .errors import FrameError
+
+BLOCK = 2880
+CARD = 80
+
+# A header longer than this is no header (the longest known real one is under a tenth of it).
+MAX_HEADER_BLOCKS = 1000
+
+_STRUCTURE = "SIMPLE XTENSION BITPIX NAXIS PCOUNT GCOUNT GROUPS BSCALE BZERO BLANK ZIMAGE ZBITPIX ZNAXIS"
+_OBSERVATION = (
+    "EQMODE RA DEC DATE-OBS EXPTIME EXPOSURE FILTER OBJECT CREATOR INSTRUME TELESCOP PROGRAM IMAGETYP "
+    "BAYERPAT STACKCNT GAIN CRVAL1 CRVAL2 CRPIX1 CRPIX2 CTYPE1 CTYPE2 CDELT1 CDELT2 "
+    "CD1_1 CD1_2 CD2_1 CD2_2 PC1_1 PC1_2 PC2_1 PC2_2"
+)
+_KEPT = frozenset(key.encode() for key in f"{_STRUCTURE} {_OBSERVATION}".split()) | frozenset(
+    f"{prefix}NAXIS{axis}".encode() for prefix in ("", "Z") for axis in range(1, 10)
+)
+
+
+@dataclass(frozen=True)
+class ImageHeader:
+    """What a file's header says of its image.
+
+    Attributes
+    ----------
+    cards : astropy.io.fits.Header
+        The kept cards of the primary HDU, and of the image's HDU where that is another; the latter's win.
+    hdu : int
+        Index of the HDU that holds the image.
+    shape : tuple of int
+        NumPy order: (H, W), or as in the file for cubes, (planes, H, W).
+    bitpix : int
+        FITS code of the stored type.
+    data_offset : int
+        Byte in the (decompressed) file where the pixels start.
+    tile_compressed : bool
+        Whether the pixels are stored as a tile-compressed table.
+    """
+
+    cards: fits.Header
+    hdu: int
+    shape: tuple[int, ...]
+    bitpix: int
+    data_offset: int
+    tile_compressed: bool
+
+
+def card(header: Any, key: str, default: Any = None) -> Any:
+    """Read one card; `default` where it is missing, undefined, or its text cannot be parsed."""
+    try:
+        value = header.get(key, default)
+    except Exception:  # noqa: BLE001 - astropy raises many kinds for a broken card, and any means "not said"
+        return default
+    return default if isinstance(value, fits.card.Undefined) else value
+
+
+def open_bytes(path: Path) -> BinaryIO:
+    """Open a file for reading, through gzip where its first bytes say so."""
+    stream = path.open("rb")
+    try:
+        gzipped = stream.read(2) == b"\x1f\x8b"
+        stream.seek(0)
+    except BaseException:
+        stream.close()
+        raise
+    if not gzipped:
+        return stream
+    stream.close()
+    return cast(BinaryIO, gzip.open(path, "rb"))
+
+
+def read_image_header(path: Path) -> ImageHeader:
+    """Read the header of the first image of a FITS file.
+
+    Parameters
+    ----------
+    path : Path
+        The file.
+
+    Raises
+    ------
+    FrameError
+        One sentence: why the file holds no usable image.
+    """
+    try:
+        with open_bytes(path) as stream:
+            image = _first_image(stream)
+            gzipped = isinstance(stream, gzip.GzipFile)
+        if not gzipped and not image.tile_compressed:
+            _check_length(image, path.stat().st_size)
+    except (EOFError, gzip.BadGzipFile, zlib.error):
+        raise FrameError("its gzip data is damaged or cut off: copy or download it again") from None
+    except PermissionError:
+        raise FrameError("it may not be read: check its permissions, or whether another program has it open") from None
+    except OSError as error:
+        raise FrameError(f"it cannot be read: {error.strerror or type(error).__name__}") from None
+    return image
+
+
+def _first_image(stream: BinaryIO) -> ImageHeader:
+    """Walk the HDUs up to the first that declares an image."""
+    primary = _read_cards(stream, b"SIMPLE")
+    if primary is None:
+        raise FrameError("it is empty (0 bytes): copy or download it again")
+    header, offset, hdu = primary, stream.tell(), 0
+    while True:
+        image = _image_of(primary, header, hdu, offset)
+        if image is not None:
+            return image
+        offset += _padded(_data_bytes(header))
+        stream.seek(offset)
+        extension = _read_cards(stream, b"XTENSION")
+        if extension is None:
+            raise FrameError("it holds no image, only a header or tables")
+        header, offset, hdu = extension, stream.tell(), hdu + 1
+
+
+def _read_cards(stream: BinaryIO, first_key: bytes) -> fits.Header | None:
+    """Read one header and keep the cards that are used; None at the end of the file."""
+    kept: list[bytes] = []
+    for count, block in enumerate(_blocks(stream)):
+        if count == 0 and block[:8].rstrip() != first_key:
+            if first_key == b"XTENSION":  # padding or junk after the last HDU is common and harmless
+                return None
+            raise FrameError("it is not a FITS file, whatever its name says: its first card is not SIMPLE")
+        for start in range(0, BLOCK, CARD):
+            text = block[start : start + CARD]
+            key = text[:8].rstrip()
+            if key == b"END":
+                return fits.Header.fromstring(b"".join(kept))
+            if key in _KEPT:
+                kept.append(text)
+    if not kept:
+        return None
+    raise FrameError("its header is cut off before the END card: copy or download it again")
+
+
+def _blocks(stream: BinaryIO) -> Iterator[bytes]:
+    """Give header blocks until the file ends or stops looking like a header."""
+    for count in range(MAX_HEADER_BLOCKS):
+        block = stream.read(BLOCK)
+        if count == 0 and block and b"SIMPLE" not in block[:8] and b"XTENSION" not in block[:8]:
+            yield block
+            return
+        if len(block) < BLOCK or b"\x00" in block:
+            return
+        yield block
+
+
+def _image_of(primary: fits.Header, header: fits.Header, hdu: int, offset: int) -> ImageHeader | None:
+    """Describe the image of one HDU; None where it has none."""
+    compressed = card(header, "ZIMAGE", False) is True
+    is_table = card(header, "XTENSION", "IMAGE") not in ("IMAGE", "IMAGE   ") and not compressed
+    shape = _shape(header, "Z" if compressed else "")
+    if is_table or not shape:
+        return None
+    if 0 in shape or min(shape) < 0:
+        raise FrameError(f"its image has no pixels ({' × '.join(map(str, shape))})")
+    cards = primary if hdu == 0 else _merged(primary, header)
+    bitpix = int(card(header, "ZBITPIX" if compressed else "BITPIX", 0))
+    if bitpix not in (8, 16, 32, 64, -32, -64):
+        raise FrameError(f"its BITPIX is {bitpix}, which FITS does not know")
+    return ImageHeader(cards, hdu, shape, bitpix, offset, compressed)
+
+
+def _merged(primary: fits.Header, header: fits.Header) -> fits.Header:
+    """Put the image's cards over those of the primary header."""
+    merged = primary.copy()
+    merged.update(header)
+    return merged
+
+
+def _shape(header: fits.Header, prefix: str) -> tuple[int, ...]:
+    """Give the image's shape in NumPy's order: the last FITS axis first."""
+    try:
+        axes = int(card(header, f"{prefix}NAXIS", 0))
+        return tuple(int(card(header, f"{prefix}NAXIS{axis}")) for axis in range(axes, 0, -1))
+    except (TypeError, ValueError):
+        raise FrameError("its header does not say the size of its image (NAXIS cards)") from None
+
+
+def _data_bytes(header: fits.Header) -> int:
+    """Give the size of an HDU's data without the padding (FITS standard 4.0, section 4.4.1)."""
+    shape = _shape(header, "")
+    if not shape:
+        return 0
+    parameters, groups = int(card(header, "PCOUNT", 0)), int(card(header, "GCOUNT", 1))
+    return abs(int(card(header, "BITPIX", 8))) // 8 * groups * (parameters + prod(shape))
+
+
+def _padded(size: int) -> int:
+    """Round up to whole FITS blocks."""
+    return -(-size // BLOCK) * BLOCK
+
+
+def _check_length(image: ImageHeader, file_bytes: int) -> None:
+    """Refuse a file that is shorter than its header promises."""
+    promised = abs(image.bitpix) // 8 * prod(image.shape)
+    there = file_bytes - image.data_offset
+    if there < promised:
+        raise FrameError(
+            f"it is cut off: its header promises {promised:,} bytes of pixels, and the file holds {max(0, there):,}"
+        )

@@ -1,0 +1,164 @@
+"""What the child processes run: one job each, from a JSON file to a JSON file.
+
+Two jobs: ``inspect`` reads every frame of a tile once and says which carry a signal and how noisy they are;
+``stack`` runs one variant of the kappa-sigma stack and notes its memory and time.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import sys
+import tempfile
+import threading
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from .bayer import Debayered
+from .entries import Frame, look_at
+from .errors import FrameError
+from .frames import Cropped, Pixels, RowSource, open_frame
+from .functions_under_test import load_stack_functions
+from .peak_memory import read_memory, reset_peak
+
+# Rows that are looked at together while a frame is inspected.
+_INSPECT_ROWS = 128
+
+# Every how many-th row goes into the estimate of a frame's noise.
+_NOISE_ROW_STEP = 4
+
+
+def main(job_file: Path) -> None:
+    """Do the job in a file and write its result, or what was raised, to the file that it names."""
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+    job = json.loads(job_file.read_text(encoding="utf-8"))
+    try:
+        with tempfile.TemporaryDirectory(dir=job_file.parent) as scratch:
+            result = _JOBS[job["kind"]](job, Path(scratch))
+    except Exception as error:  # noqa: BLE001 - what a job raises is its result
+        result = {"raised": f"{type(error).__name__}: {error}"}
+    target = Path(job["result"])
+    written = target.with_suffix(".part")
+    written.write_text(json.dumps(result), encoding="utf-8")
+    written.replace(target)
+
+
+def _end_with_parent() -> None:
+    """End this process when the parent's end of the pipe closes."""
+    with contextlib.suppress(OSError):
+        while os.read(0, 4096):
+            pass
+    os._exit(1)
+
+
+def _say_fraction_done(fraction: float) -> None:
+    """Tell the parent how far the job is."""
+    with contextlib.suppress(OSError):
+        os.write(1, f"{fraction:.4f}\n".encode("ascii"))
+
+
+def _opened(job: dict[str, Any], described: dict[str, str], scratch: Path) -> RowSource:
+    """Open one frame as the job wants it: in colour or as it is, cropped or whole."""
+    frame = look_at(Path(described["path"]), Path(described["path"]).parent)
+    if not isinstance(frame, Frame):
+        raise FrameError(f"{frame.name}: {frame.reason}")
+    source = open_frame(frame, scratch)
+    if described["pattern"]:
+        source = Debayered(source, described["pattern"])
+    top, left, height, width = job["window"]
+    if (top, left, height, width) != (0, 0, *source.shape[:2]):
+        source = Cropped(source, top, left, height, width)
+    return source
+
+
+def _inspect(job: dict[str, Any], scratch: Path) -> dict[str, Any]:
+    """Read every frame once: what it holds, its noise, or why it cannot be read."""
+    frames = []
+    for index, described in enumerate(job["frames"]):
+        try:
+            frames.append(inspect_frame(_opened(job, described, scratch)))
+        except Exception as error:  # noqa: BLE001 - one frame that cannot be read does not stop the others
+            frames.append({"unreadable": f"{type(error).__name__}: {error}"})
+        _say_fraction_done((index + 1) / len(job["frames"]))
+    return {"frames": frames}
+
+
+def inspect_frame(frame: RowSource) -> dict[str, Any]:
+    """Tell what a frame holds.
+
+    Returns
+    -------
+    dict
+        ``signal``: empty, or what it holds instead ("all zero", "constant 7", "all NaN"); ``noise``: for each channel
+        the standard deviation of the background, ADU, from the median absolute deviation.
+    """
+    lowest, highest = np.inf, -np.inf
+    sampled = []
+    for top in range(0, frame.shape[0], _INSPECT_ROWS):
+        rows = frame[top : top + _INSPECT_ROWS].astype(np.float32)
+        finite = rows[np.isfinite(rows)]
+        if finite.size:
+            lowest, highest = min(lowest, float(finite.min())), max(highest, float(finite.max()))
+        sampled.append(rows[::_NOISE_ROW_STEP])
+    signal = ""
+    if lowest > highest:
+        signal = "all NaN"
+    elif lowest == highest:
+        signal = "all zero" if lowest == 0 else f"constant {lowest:g}"
+    return {"signal": signal, "noise": _noise_of(np.concatenate(sampled))}
+
+
+def _noise_of(rows: Pixels) -> list[float]:
+    """Estimate the background's standard deviation, ADU, of each channel; 0 where there is none."""
+    channels = rows.reshape(-1, rows.shape[2] if rows.ndim == 3 else 1).T
+    noise = []
+    for channel in channels:
+        values = channel[np.isfinite(channel)]
+        deviation = np.median(np.abs(values - np.median(values))) if values.size else 0.0
+        noise.append(1.4826 * float(deviation))
+    return noise
+
+
+def _stack(job: dict[str, Any], scratch: Path) -> dict[str, Any]:
+    """Run one variant; its result goes into a file, its memory and time into the answer."""
+    functions = load_stack_functions()
+    frames: list[Any] = [_opened(job, described, scratch) for described in job["frames"]]
+    options: dict[str, Any] = {"sigma_low": job["sigma_low"], "sigma_high": job["sigma_high"]}
+    if job["weights"] is not None:
+        options["weights"] = np.asarray(job["weights"], np.float32)
+    stack = functions.chunked if job["variant"] == "chunked" else functions.fullframe
+    if job["variant"] == "chunked":
+        options["chunk_rows"] = job["chunk_rows"]
+        options["progress_callback"] = _pass_on_progress
+    else:
+        frames = [np.ascontiguousarray(frame[0 : frame.shape[0]], dtype=np.float32) for frame in frames]
+    reset = reset_peak()
+    before, wall, cpu = read_memory(), time.perf_counter(), time.process_time()
+    stacked, rejected_pct = stack(frames, **options)
+    wall_s, cpu_s, after = time.perf_counter() - wall, time.process_time() - cpu, read_memory()
+    np.save(job["stacked"], stacked)
+    return {
+        "baseline_rss_bytes": before.rss_bytes,
+        "peak_rss_bytes": after.peak_bytes,
+        "memory_method": after.method + (", reset before the stack" if reset else ", loading included"),
+        "wall_s": wall_s,
+        "cpu_s": cpu_s,
+        "rejected_pct": float(rejected_pct),
+    }
+
+
+def _pass_on_progress(message: str, progress: float | None, level: str, **_: object) -> None:
+    """Pass the stack's own progress (percent) on to the parent."""
+    del message, level
+    if progress is not None:
+        _say_fraction_done(progress / 100.0)
+
+
+_JOBS = {"inspect": _inspect, "stack": _stack}
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]))

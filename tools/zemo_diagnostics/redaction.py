@@ -1,0 +1,223 @@
+r"""Take what is private out of a report, once, before anything is drawn.
+
+Reports go to public tickets. The data model already leaves out coordinates, serials and full paths; what is left
+is free text that others wrote: names of files and folders, header values, messages of exceptions. One pass over
+every string of the report catches what came along there.
+
+Replaced: the folder part of paths (POSIX, ``C:\...``, ``C:/...``, ``\\server\share``, ``file://``), serial numbers
+of telescopes, values of site and observer cards, hardware and mail addresses, the names of the user and of the
+machine. Not caught: a user's name that is also a word of these reports (``max``, ``light``), and what a user
+writes into the name of an object or of a file.
+"""
+
+from __future__ import annotations
+
+import getpass
+import platform
+import re
+import tempfile
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, fields, is_dataclass
+from enum import Enum
+from functools import lru_cache, partial
+from pathlib import Path
+from typing import TypeVar, cast
+
+from .results import Report
+
+REMOVED = "<removed>"
+USER, HOST, HOME, TEMP = "<user>", "<host>", "~", "<temp>"
+
+MIN_WORD_LENGTH = 3
+
+# Names that tell nothing of their owner, or that are words of every report: replacing them would only mangle it.
+_GENERIC_WORDS = """
+root user users admin administrator runner home guest default public test tests tester build builder docker
+localhost local host server desktop laptop computer notebook linux windows macos darwin ubuntu debian fedora
+raspberrypi raspbian arch alpine python numpy astropy opencv astro astronomy astrophoto telescope observatory
+seestar zwo zemosaic zemo diag mosaic phase fit fits fts npy light lights frame frames stack stacks stacked tile
+tiles master panel panels folder file files name names image images header headers entry entries value values
+data science raw report reports result results memory free limit all and the for was are not one two any none
+noise mode mount equatorial altaz alt unknown other eqmode gating kappa parity chunked fullframe full chunk rows
+row band bands group grouped pointing max min mean median sum sky star stars error errors warning warnings note
+yes new old out off get set run runs app bin lib dev opt usr var tmp temp work workspace demo sample samples
+"""
+GENERIC_WORDS = frozenset(_GENERIC_WORDS.split())
+
+# A whole string that is one of these is a word of the data model, whoever the user is.
+_MODEL_WORDS = frozenset(
+    "EQ ALT_AZ UNKNOWN gating kappa-parity fullframe chunked folder pointing all none noise".split()  # noqa: SIM905
+)
+
+# A name ends at anything but a letter or a digit: also at the underscores of "Light_anna_10s.fit".
+_LEFT, _RIGHT = r"(?<![^\W_])", r"(?![^\W_])"
+
+_SERIAL = re.compile(rf"{_LEFT}(S\d\d[A-Z]{{0,3}}|seestar)([_-])[0-9a-f]{{8,16}}{_RIGHT}", re.IGNORECASE)
+_MAC = re.compile(rf"{_LEFT}[0-9a-f]{{2}}([:-])(?:[0-9a-f]{{2}}\1){{4}}[0-9a-f]{{2}}{_RIGHT}", re.IGNORECASE)
+_MAIL = re.compile(r"(?<![\w.+-])[\w.+-]+@[\w-]+(?:\.[\w-]+)+")
+
+# Site and observer cards, in the spellings of many programs; everyday words count in capitals only.
+_CARD_NAMES = (
+    "SITE-?LAT(?:ITUDE)?|SITE-?LONG?(?:ITUDE)?|SITE-?ELEV(?:ATION)?|SITE-?ALT|SITE-?NAME|LAT-OBS|LONG?-OBS|ALT-OBS|"
+    "ELEV-OBS|OBSGEO-[A-Z]|OBS-?LAT|OBS-?LONG?|LATITUDE?|LONGITUDE?|GEO_?LAT|GEO_?LONG?|USERNAME|OBSERVAT|OBSID|"
+    "MACADDR"
+)
+_EVERYDAY_CARD_NAMES = "CITY|STATE|COUNTRY|OBSERVER|AUTHOR"
+_QUOTED = r"""b?'(?:[^']|'')*'|b?"[^"]*\""""
+_NUMBER = (
+    r"""[+-]?\d+(?:\.\d*)?(?:e[+-]?\d+)?(?:[\s:°'′"″dmhs]{1,3}\d+(?:\.\d*)?){0,3}(?:[°'′"″dmhs]*\s?[NSEW]\b|[°'′"″])*"""
+)
+_BARE = r"[^\s;,/)\]}][^;,/)\]}\n]*"
+_CARD = re.compile(
+    rf"{_LEFT}((?:(?i:{_CARD_NAMES})|{_EVERYDAY_CARD_NAMES})['\"]?)"
+    rf"(?:(\s*(?:=>|[=:])\s*)(?i:{_QUOTED}|{_NUMBER}|{_BARE})|(\s*,\s*|\s+(?:is\s+)?)(?i:{_QUOTED}|{_NUMBER}))"
+)
+
+# A part of a path. Blanks belong to it only where a separator follows within a few words, and neither after a
+# file's suffix nor before a fraction: "/data/a.fit and 2/6" ends at "a.fit".
+_APOSTROPHE = r"(?<=\w)['’](?=\w)"
+_WORD = rf"(?:[^\s/\\\"'<>|:]|{_APOSTROPHE})+"
+_PART = rf"{_WORD}(?:(?<!\.\w\w)(?<!\.\w\w\w)(?<!\.\w\w\w\w) +(?!\d+/|\w/){_WORD}){{0,4}}"
+_LAST = rf"(?:[^\s/\\\"'<>|:,;()\[\]{{}}]|{_APOSTROPHE})+"
+_URL = re.compile(rf"{_LEFT}(?:file|smb|nfs|afp|s?ftp):/{{1,3}}(?:(?=[A-Z]:[\\/])|(.))", re.IGNORECASE)
+_POSIX = re.compile(rf"(?<![\w/.~)\]}}%>\\])(?:~|{TEMP}|(?:\.\.?/)*\.\.?)?(?:(?<!:)//|/(?!/))(?:{_PART}/+)*({_LAST})/*")
+_WINDOWS_ROOT = rf"{_LEFT}[A-Za-z]:[\\/]+|(?<![\\\w])\\{{2,}}(?:[?.]\\+(?:UNC\\+|[A-Za-z]:\\+)?)?|(?:~|{TEMP}|\.\.?)\\+"
+_WINDOWS = re.compile(rf"(?:{_WINDOWS_ROOT})(?:{_PART}[\\/]+)*({_LAST})[\\/]*")
+_SOMEBODYS_HOME = re.compile(r"(?:[A-Z]:)?/(?:home|users)/[^/]+/?", re.IGNORECASE)
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class PrivateWords:
+    """What names the user and the machine.
+
+    Attributes
+    ----------
+    users, hosts : tuple of str
+        Login names, and the machine's names. Generic ones and those under three letters are let be.
+    homes, temps : tuple of str
+        Full paths of the home folder and of the folder for temporary files.
+    """
+
+    users: tuple[str, ...] = ()
+    hosts: tuple[str, ...] = ()
+    homes: tuple[str, ...] = ()
+    temps: tuple[str, ...] = ()
+
+
+def private_words() -> PrivateWords:
+    """Find the names of this user and this machine, and the folders that carry them."""
+    home = Path.home() if _has_home() else None
+    users = (_login_name(), home.name if home else "")
+    host = platform.node()
+    homes = (str(home),) if home else ()
+    return PrivateWords(users, (host, host.split(".")[0]), homes, (tempfile.gettempdir(),))
+
+
+def redact_report(report: Report, private: PrivateWords) -> Report:
+    """Give the report with every string redacted; once, before any rendering."""
+    return map_strings(report, partial(redact_text, private=private))
+
+
+def redact_text(text: str, private: PrivateWords) -> str:
+    """Give a text without what is private in it.
+
+    Parameters
+    ----------
+    text : str
+        Free text: a message, a name, a header value.
+    private : PrivateWords
+        From `private_words`.
+    """
+    if text in _MODEL_WORDS:
+        return text
+    text = _CARD.sub(_without_value, text)
+    text = _replace_words(text, private.homes, HOME, _folder_pattern)
+    text = _replace_words(text, private.temps, TEMP, _folder_pattern)
+    if "/" in text or "\\" in text:
+        text = _URL.sub(lambda match: f"/{match[1]}" if match[1] else "", text)
+        text = _WINDOWS.sub(_last_part, text)
+        text = _POSIX.sub(_last_part, text)
+    text = _MAIL.sub(REMOVED, _MAC.sub(REMOVED, text))
+    text = _SERIAL.sub(r"\1\2<serial>", text)
+    text = _replace_words(text, private.users, USER, _word_pattern)
+    return _replace_words(text, private.hosts, HOST, _word_pattern)
+
+
+def map_strings(value: T, change: Callable[[str], str]) -> T:
+    """Give a copy of frozen dataclasses and tuples with every string in them changed."""
+    if isinstance(value, Enum):
+        return value
+    if isinstance(value, str):
+        return cast(T, change(value))
+    if isinstance(value, tuple):
+        return cast(T, tuple(map_strings(item, change) for item in value))
+    if is_dataclass(value) and not isinstance(value, type):
+        changed = {field.name: map_strings(getattr(value, field.name), change) for field in fields(value)}
+        return cast(T, type(value)(**changed))
+    return value
+
+
+def _login_name() -> str:
+    """Give the user's login name; empty where the system knows none."""
+    try:
+        return getpass.getuser()
+    except (OSError, KeyError, ImportError):
+        return ""
+
+
+def _has_home() -> bool:
+    """Tell whether the user has a home folder that can be found."""
+    try:
+        Path.home()
+    except RuntimeError:
+        return False
+    return True
+
+
+def _without_value(match: re.Match[str]) -> str:
+    """Give a card with its value removed."""
+    return f"{match[1]}{match[2] or match[3] or ''}{REMOVED}"
+
+
+def _last_part(match: re.Match[str]) -> str:
+    """Give the last part of a path; of somebody's home folder, not even that."""
+    path = re.sub(r"[\\/]+", "/", match[0])
+    return USER if _SOMEBODYS_HOME.fullmatch(path) else match[1]
+
+
+def _replace_words(
+    text: str, words: tuple[str, ...], placeholder: str, pattern: Callable[[tuple[str, ...]], re.Pattern[str] | None]
+) -> str:
+    """Replace all of the words by the placeholder."""
+    compiled = pattern(words)
+    return text if compiled is None else compiled.sub(placeholder, text)
+
+
+@lru_cache(maxsize=16)
+def _word_pattern(words: tuple[str, ...]) -> re.Pattern[str] | None:
+    """Compile the names that are worth replacing; None where there are none."""
+    telling = (word for word in words if len(word) >= MIN_WORD_LENGTH and word.lower() not in GENERIC_WORDS)
+    return _any_of(telling, _LEFT, _RIGHT)
+
+
+@lru_cache(maxsize=16)
+def _folder_pattern(folders: tuple[str, ...]) -> re.Pattern[str] | None:
+    """Compile folders, however their separators are written; None where there are none but roots."""
+    parts = (re.split(r"[\\/]+", folder.rstrip("\\/")) for folder in folders)
+    escaped = (_folder_expression(names) for names in parts if len(names) > 1)
+    found = sorted(escaped, key=len, reverse=True)
+    return re.compile(rf"(?<![\w.~])(?:{'|'.join(found)})(?![\w-])", re.IGNORECASE) if found else None
+
+
+def _folder_expression(names: list[str]) -> str:
+    """Write the names of a folder's path as an expression for any kind and number of separators."""
+    edge = "" if names[0] else r"(?<![\\/])"
+    return edge + r"[\\/]+".join(map(re.escape, names))
+
+
+def _any_of(words: Iterable[str], left: str, right: str) -> re.Pattern[str] | None:
+    """Compile "any of these, the longest first, between these edges"."""
+    found = sorted(set(words), key=len, reverse=True)
+    return re.compile(f"{left}(?:{'|'.join(map(re.escape, found))}){right}", re.IGNORECASE) if found else None

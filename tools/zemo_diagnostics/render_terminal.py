@@ -1,0 +1,311 @@
+"""The report for a terminal: a line per tile with a mark and a word, details where something is wrong, verdict last."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from functools import partial
+
+from rich.text import Text
+
+from . import wording
+from .layout import Page, columns, draw, drawable, wrap
+from .redaction import map_strings
+from .report import exit_code, verdict
+from .results import Report, RunGating, RunParity, RunStatus, TileGating, TileParity, VariantRun
+from .wording import FindingGroup, State
+
+# How much is shown before "and ... more".
+MAX_TILES = 60
+MAX_TILE_DETAILS = 12
+MAX_MESSAGES = 30
+MAX_TILE_MESSAGES = 3
+MAX_EVIDENCE = 3
+
+# Narrower pages get stacked lines instead of a table; up to this many tiles are always told at length.
+TABLE_WIDTH = 72
+FEW_TILES = 4
+LABEL_WIDTH = 19
+
+REST = "the whole report: -o report.json"
+
+
+def render_terminal(report: Report, *, width: int, color: bool, unicode: bool) -> str:
+    """Render a report for a terminal.
+
+    Parameters
+    ----------
+    report : Report
+        The report, already redacted.
+    width : int
+        Columns; no line is longer.
+    color : bool
+        Whether to colour. The marks and words say the same without.
+    unicode : bool
+        Whether the stream knows more than ASCII.
+    """
+    page = Page(max(width, 40), unicode)
+    report = map_strings(report, partial(drawable, unicode=unicode))
+    return draw(_lines(report, page), page, color=color)
+
+
+def _lines(report: Report, page: Page) -> Iterator[Text]:
+    """Give all lines, in the order of the page."""
+    yield from _header(report, page)
+    if report.gating:
+        yield from _gating_run(report.gating, page)
+        yield from _gating_tiles(report.gating, report, page)
+    if report.parity:
+        yield from _parity_run(report.parity, page)
+        yield from _parity_tiles(report.parity, page)
+    yield from _findings(report, page)
+    yield from _verdict(report, page)
+
+
+def _heading(title: str) -> Iterator[Text]:
+    """Give a section's heading."""
+    yield Text()
+    yield Text(title, style="bold")
+
+
+def _say(text: str, page: Page, *, indent: int = 0, hang: int = 0, style: str = "") -> list[Text]:
+    """Wrap a sentence of ours; its signs are brought to what the page knows."""
+    return wrap(Text(drawable(text, unicode=page.unicode), style=style), page, indent=indent, hang=hang)
+
+
+def _fact(label: str, text: str, page: Page, *, indent: int = 2) -> list[Text]:
+    """Give "label   text", the text in a column of its own; beneath the label where the page is narrow."""
+    if page.width < TABLE_WIDTH:
+        return _say(f"{label}: {text}", page, indent=indent, hang=2)
+    return _say(f"{label:<{LABEL_WIDTH}}{text}", page, indent=indent, hang=LABEL_WIDTH)
+
+
+def _header(report: Report, page: Page) -> Iterator[Text]:
+    """Say what was done, on which folder, with what."""
+    yield from _say(f"zemo-diag {report.command}: {report.source.folder}", page, hang=2, style="bold")
+    yield from _say(wording.source_line(report), page, indent=2)
+    yield from _say(wording.versions_line(report), page, indent=2, hang=2, style="dim")
+    yield from _say(wording.functions_line(report), page, indent=2, hang=2, style="dim")
+
+
+def _gating_run(gating: RunGating, page: Page) -> Iterator[Text]:
+    """Give the lines about the whole run."""
+    yield from _heading("Run")
+    for label, text in wording.gating_facts(gating):
+        yield from _fact(label, text, page)
+
+
+def _gating_tiles(gating: RunGating, report: Report, page: Page) -> Iterator[Text]:
+    """Give the tiles: a table, or stacked lines on a narrow page; of very many, those that are not fine."""
+    yield from _heading("Tiles")
+    levels = wording.tile_levels(report.findings)
+    states = {tile.tile_id: wording.gating_state(tile, levels) for tile in gating.tiles}
+    shown = _worth_showing(gating.tiles, states)
+    if page.width < TABLE_WIDTH:
+        for tile in shown:
+            yield from _gating_stacked(tile, states[tile.tile_id], page)
+    else:
+        yield from _gating_table(shown, states, page)
+    yield from _tiles_left_out(gating.tiles, shown, states, page)
+
+
+def _gating_stacked(tile: TileGating, state: State, page: Page) -> Iterator[Text]:
+    """Give one tile on lines of its own."""
+    yield from wrap(
+        page.mark(state).append(f"  tile {tile.tile_id}, {tile.name}", style="default"), page, indent=2, hang=4
+    )
+    yield from _say(f"{wording.counts_words(tile.counts)}: treated as {tile.eqmode}", page, indent=6, hang=2)
+    yield from _say(tile.evidence, page, indent=6, hang=2, style="dim")
+    yield from _say(wording.cleanup_words(tile), page, indent=6, hang=2)
+
+
+def _gating_table(tiles: Sequence[TileGating], states: dict[int, State], page: Page) -> Iterator[Text]:
+    """Give the tiles as a table, under each what its mode rests on."""
+    header = ("", "tile", "name", "frames", "mode", "cleanup", "before")
+    rows = [
+        (
+            page.mark(states[tile.tile_id]),
+            str(tile.tile_id),
+            tile.name,
+            wording.counts_words(tile.counts),
+            tile.eqmode,
+            wording.on_off(tile.tile_enabled),
+            wording.on_off(tile.before_enabled),
+        )
+        for tile in tiles
+    ]
+    head, *laid_out = columns(header, rows, page, right=(1,))
+    yield from head
+    indent = head[0].plain.index("name")
+    for tile, lines in zip(tiles, laid_out, strict=True):
+        yield from lines
+        yield from _say(tile.evidence, page, indent=indent, hang=2, style="dim")
+    yield from _say("cleanup: with the patch; before: the code before the patch", page, indent=2, style="dim")
+
+
+def _worth_showing(tiles: Sequence[TileGating], states: dict[int, State]) -> list[TileGating]:
+    """Choose the tiles to show: all, or of very many those that are not fine."""
+    if len(tiles) <= MAX_TILES:
+        return list(tiles)
+    return [tile for tile in tiles if states[tile.tile_id] is not State.OK][:MAX_TILES]
+
+
+def _tiles_left_out(
+    tiles: Sequence[TileGating], shown: Sequence[TileGating], states: dict[int, State], page: Page
+) -> Iterator[Text]:
+    """Say how many tiles were not shown, and where they are."""
+    left = len(tiles) - len(shown)
+    if left:
+        fine = sum(state is State.OK for state in states.values())
+        which = "all fine" if fine == left else f"{fine} of them fine"
+        yield from _say(f"{page.more} {wording.plural(left, 'more tile')}, {which}; {REST}", page, indent=2, hang=2)
+
+
+def _parity_run(parity: RunParity, page: Page) -> Iterator[Text]:
+    """Give the lines about the whole run."""
+    yield from _heading("Memory")
+    for label, text in wording.parity_facts(parity):
+        yield from _fact(label, text, page)
+
+
+def _parity_tiles(parity: RunParity, page: Page) -> Iterator[Text]:
+    """Give the tiles: a few at length; of more, a line each and those that are not fine at length."""
+    yield from _heading("Tiles")
+    wrong = [tile for tile in parity.tiles if wording.parity_state(tile)[0] is not State.OK]
+    if len(parity.tiles) <= FEW_TILES:
+        detailed = list(parity.tiles)
+    else:
+        detailed = wrong[:MAX_TILE_DETAILS]
+        yield from _parity_overview(parity.tiles, wrong, page)
+    for tile in detailed:
+        yield from _parity_block(tile, page)
+    if len(wrong) > len(detailed):
+        more = wording.plural(len(wrong) - len(detailed), "more tile")
+        yield from _say(f"{page.more} {more} to look at; {REST}", page, indent=2, hang=2)
+
+
+def _parity_overview(tiles: Sequence[TileParity], wrong: Sequence[TileParity], page: Page) -> Iterator[Text]:
+    """Give a line per tile; of very many, only the count of those that are fine."""
+    shown = list(tiles) if len(tiles) <= MAX_TILES else list(wrong[:MAX_TILES])
+    if page.width < TABLE_WIDTH:
+        for tile in shown:
+            text = f"  tile {tile.tile_id}, {tile.name}"
+            yield from wrap(_parity_mark(tile, page).append(text, style="default"), page, indent=2, hang=4)
+            yield from _say(wording.peaks_words(tile), page, indent=6, hang=2, style="dim")
+    elif shown:
+        yield from _parity_table(shown, page)
+    left = len(tiles) - len(shown)
+    if left:
+        which = "all fine" if len(shown) == len(wrong) else f"{len(tiles) - len(wrong)} of them fine"
+        yield from _say(f"{page.more} {wording.plural(left, 'more tile')}, {which}; {REST}", page, indent=2, hang=2)
+
+
+def _parity_table(tiles: Sequence[TileParity], page: Page) -> Iterator[Text]:
+    """Give the tiles as a table of their peaks."""
+    header = ("", "tile", "name", "frames", "full frame", "chunked", "ratio")
+    rows = [
+        (_parity_mark(tile, page), str(tile.tile_id), tile.name, str(tile.used), *wording.peak_cells(tile))
+        for tile in tiles
+    ]
+    for lines in columns(header, rows, page, right=(1, 3, 4, 5, 6)):
+        yield from lines
+    yield from _say("full frame, chunked: peak memory over the baseline", page, indent=2, style="dim")
+
+
+def _parity_mark(tile: TileParity, page: Page) -> Text:
+    """Give the mark and the word of a tile."""
+    return page.mark(*wording.parity_state(tile))
+
+
+def _parity_block(tile: TileParity, page: Page) -> Iterator[Text]:
+    """Tell one tile at length: what was stacked, both runs, how they compare."""
+    yield Text()
+    yield from wrap(
+        _parity_mark(tile, page).append(f"  tile {tile.tile_id}, {tile.name}", style="default"), page, indent=2, hang=4
+    )
+    yield from _say(wording.parity_settings(tile), page, indent=6, hang=2)
+    yield from _runs(tile, page)
+    if tile.comparison:
+        for line in wording.comparison_lines(tile.comparison):
+            yield from _say(line, page, indent=6, hang=2)
+    yield from _frames_apart("left out", [f"{file.name}: {file.reason}" for file in tile.left_out], page)
+    yield from _frames_apart("no signal", [f"{file.name}: {file.reason}" for file in tile.no_signal], page)
+
+
+def _runs(tile: TileParity, page: Page) -> Iterator[Text]:
+    """Give the runs of a tile: those that ended well as a table, the others each in a sentence."""
+    ended = [run for run in tile.runs if run.status is RunStatus.OK]
+    if ended and page.width >= TABLE_WIDTH:
+        header = ("peak memory", *wording.RUN_HEADS)
+        rows = [(wording.run_name(run, tile), *wording.run_cells(run)) for run in ended]
+        for lines in columns(header, rows, page, right=(1, 2, 3, 4, 5), indent=6):
+            yield from lines
+    else:
+        for run in ended:
+            yield from _say(f"{wording.run_name(run, tile)}: {wording.run_words(run)}", page, indent=6, hang=2)
+    if wording.peak_ratio(tile) is not None:
+        yield from _say(wording.ratio_sentence(tile), page, indent=6, hang=2)
+    if ended:
+        yield from _say(
+            f"peak memory read from {wording.memory_methods(tile)}", page, indent=6, hang=2, style="dim"
+        )
+    yield from _runs_that_failed([run for run in tile.runs if run.status is not RunStatus.OK], tile, page)
+
+
+def _runs_that_failed(runs: Sequence[VariantRun], tile: TileParity, page: Page) -> Iterator[Text]:
+    """Give the runs that did not end well, each in a sentence."""
+    for run in runs:
+        text = f"{wording.run_name(run, tile)}: {wording.ended_words(run)}"
+        style = "" if run.status is RunStatus.SKIPPED else "red"
+        yield from _say(text, page, indent=6, hang=2, style=style)
+
+
+def _frames_apart(label: str, sentences: Sequence[str], page: Page) -> Iterator[Text]:
+    """Name frames that were left out or that hold nothing, the first few."""
+    if sentences:
+        yield from _say(f"{label}: {wording.plural(len(sentences), 'frame')}", page, indent=6)
+        for sentence in sentences[:MAX_EVIDENCE]:
+            yield from _say(sentence, page, indent=8, hang=2)
+        yield from _and_more(len(sentences) - MAX_EVIDENCE, page, indent=8)
+
+
+def _and_more(count: int, page: Page, *, indent: int) -> Iterator[Text]:
+    """Say that there are more like these."""
+    if count > 0:
+        yield from _say(f"{page.more} and {count} more", page, indent=indent)
+
+
+def _findings(report: Report, page: Page) -> Iterator[Text]:
+    """Give the findings, those of a kind together."""
+    groups = wording.group_findings(report.findings)
+    if groups:
+        yield from _heading("Findings")
+    for i, group in enumerate(groups):
+        if i:
+            yield Text()
+        yield from _finding(group, page)
+
+
+def _finding(group: FindingGroup, page: Page) -> Iterator[Text]:
+    """Give one kind of finding: what it is, what was found, what to do."""
+    where = f" ({group.where})" if group.where else ""
+    line = page.mark(wording.level_state(group.level), wording.LEVEL_WORDS[group.level])
+    line.append(f"  {group.code}", style="bold default").append(f"  {group.title}{where}", style="default")
+    yield from wrap(line, page, indent=2, hang=4)
+    limit = MAX_TILE_MESSAGES if group.tile_ids else MAX_MESSAGES
+    messages = group.messages[:limit]
+    for message in messages:
+        yield from _say(message, page, indent=6, hang=2)
+    yield from _and_more(len(group.messages) - limit, page, indent=6)
+    evidence = wording.shown_evidence(group, group.messages)
+    if evidence:
+        yield from _say(f"see: {wording.first_few(evidence, MAX_EVIDENCE)}", page, indent=6, hang=2, style="dim")
+    for remedy in group.remedies[:MAX_EVIDENCE]:
+        yield from _say(f"to do: {remedy}", page, indent=6, hang=2)
+
+
+def _verdict(report: Report, page: Page) -> Iterator[Text]:
+    """Say what it comes to."""
+    yield from _heading("Verdict")
+    state = wording.report_state(exit_code(report), [finding.level for finding in report.findings])
+    text = drawable(verdict(report), unicode=page.unicode)
+    yield from wrap(page.mark(state).append(f"  {text}", style="bold default"), page, indent=2, hang=4)

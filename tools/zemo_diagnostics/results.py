@@ -1,0 +1,418 @@
+"""What the commands find out, as plain frozen data: commands make it, findings and renderers read it.
+
+Index order is ``[y, x]`` or ``[y, x, channel]`` throughout. Nothing in here holds a full path, a site
+coordinate or a serial number: what is not here cannot leak into a report.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+
+JsonScalar = str | int | float | bool | None
+
+
+class Level(str, Enum):
+    """How bad a finding is. ERROR alone changes the exit code."""
+
+    INFO = "info"
+    WARNING = "warning"
+    ERROR = "error"
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing worth knowing, with a stable code, its evidence and the remedy.
+
+    Attributes
+    ----------
+    code : str
+        Stable, such as ``"ZD101"``; docs/findings.md explains each.
+    level : Level
+        How bad it is.
+    title : str
+        The finding's kind, the same wherever the code appears.
+    message : str
+        What was found here.
+    remedy : str
+        What to do.
+    tile_id : int or None
+        The tile it is about; None for the run.
+    evidence : tuple of str
+        File names or values that show it.
+    """
+
+    code: str
+    level: Level
+    title: str
+    message: str
+    remedy: str
+    tile_id: int | None = None
+    evidence: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class UnusableFile:
+    """A file that holds no frame: its name and, in a sentence, why."""
+
+    name: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class Source:
+    """The folder that was looked at.
+
+    Attributes
+    ----------
+    folder : str
+        Its last name only.
+    files, frames : int
+        Files with a frame's suffix, and those of them that hold a frame.
+    unusable : tuple of UnusableFile
+        The others.
+    grouped_by : str
+        ``"folder"``, ``"pointing"`` or ``"all"``.
+    """
+
+    folder: str
+    files: int
+    frames: int
+    unusable: tuple[UnusableFile, ...]
+    grouped_by: str
+
+
+@dataclass(frozen=True)
+class ModeCounts:
+    """Frames of a tile by the mount mode they state; ``other``: an EQMODE that is neither 0 nor 1."""
+
+    eq: int
+    altaz: int
+    unknown: int
+    other: int
+
+    @property
+    def total(self) -> int:
+        """All frames of the tile."""
+        return self.eq + self.altaz + self.unknown + self.other
+
+
+@dataclass(frozen=True)
+class TileGating:
+    """What Phase 3 decides for one tile, and what it rests on.
+
+    Attributes
+    ----------
+    tile_id : int
+        Number of the tile.
+    name : str
+        Where its frames come from: a sub-folder, or a panel.
+    frames : int
+        How many.
+    counts : ModeCounts
+        What they say of their mount mode.
+    eqmode : str
+        Inferred by ZeMosaic's function: ``"EQ"``, ``"ALT_AZ"``, ``"UNKNOWN"``.
+    evidence : str
+        Which key of which entry said so, and how many others agree.
+    deciding_index : int or None
+        Index of the entry that decided.
+    tile_enabled, before_enabled : bool
+        Whether the patched code cleans the tile, and whether the code before the patch did.
+    reason : str
+        Why the tile is cleaned or not.
+    log_line : str
+        The line that ZeMosaic logs for it.
+    frame_modes : tuple of (str, str)
+        For each frame, in order: its name and what it says (``"EQ"``, ..., ``"EQMODE_2"``).
+    telescopes : tuple of (str, int)
+        Telescopes without their serials ("Seestar S50", "Seestar S50 (second unit)") and their frames.
+    shapes : tuple of (str, int)
+        Frame shapes, height first, and their frames.
+    stacked_frames : tuple of str
+        Names of files that are already stacks (STACKCNT over 1).
+    without_pointing : int
+        Frames whose headers say no pointing.
+    """
+
+    tile_id: int
+    name: str
+    frames: int
+    counts: ModeCounts
+    eqmode: str
+    evidence: str
+    deciding_index: int | None
+    tile_enabled: bool
+    before_enabled: bool
+    reason: str
+    log_line: str
+    frame_modes: tuple[tuple[str, str], ...]
+    telescopes: tuple[tuple[str, int], ...]
+    shapes: tuple[tuple[str, int], ...]
+    stacked_frames: tuple[str, ...] = ()
+    without_pointing: int = 0
+
+
+@dataclass(frozen=True)
+class RunGating:
+    """The gating of a whole run.
+
+    Attributes
+    ----------
+    tiles : tuple of TileGating
+        Every tile.
+    summary_line : str
+        ZeMosaic's ``WORKER_EQMODE_SUMMARY`` line.
+    eq, altaz, unknown : int
+        Its counts of frames.
+    requested, effective : bool
+        The cleanup flag as asked for, and as the run uses it.
+    reason : str
+        Why the effective flag is what it is.
+    log_message : str or None
+        The line that ZeMosaic logs where the two differ.
+    """
+
+    tiles: tuple[TileGating, ...]
+    summary_line: str
+    eq: int
+    altaz: int
+    unknown: int
+    requested: bool
+    effective: bool
+    reason: str
+    log_message: str | None
+
+
+class RunStatus(str, Enum):
+    """How the run of one variant in its child process ended."""
+
+    OK = "ok"
+    RAISED = "raised"
+    KILLED = "killed"
+    TIMED_OUT = "timed out"
+    SKIPPED = "skipped"
+
+
+@dataclass(frozen=True)
+class VariantRun:
+    """One variant of the stack, run once in a process of its own.
+
+    Attributes
+    ----------
+    variant : str
+        ``"fullframe"`` or ``"chunked"``.
+    status : RunStatus
+        How it ended.
+    detail : str
+        What it raised, the signal that killed it and the likely cause, or why it was skipped; else empty.
+    rows : tuple of int
+        First row and the row after the last: the part of the tile that was stacked.
+    estimated_bytes : int
+        The need that was estimated beforehand, frames included.
+    baseline_rss_bytes, peak_rss_bytes : int or None
+        Resident memory just before the stack ran, and the process's high-water mark after it.
+    memory_method : str
+        How the high-water mark was read.
+    wall_s, cpu_s : float or None
+        Time of the stack alone.
+    rejected_pct : float or None
+        As the stack returned it.
+    """
+
+    variant: str
+    status: RunStatus
+    detail: str
+    rows: tuple[int, int]
+    estimated_bytes: int
+    baseline_rss_bytes: int | None = None
+    peak_rss_bytes: int | None = None
+    memory_method: str = ""
+    wall_s: float | None = None
+    cpu_s: float | None = None
+    rejected_pct: float | None = None
+
+    @property
+    def peak_extra_bytes(self) -> int | None:
+        """Peak memory over what the process held before the stack ran."""
+        if self.peak_rss_bytes is None or self.baseline_rss_bytes is None:
+            return None
+        return max(0, self.peak_rss_bytes - self.baseline_rss_bytes)
+
+
+class Verdict(str, Enum):
+    """What the comparison of two results comes to."""
+
+    IDENTICAL = "identical"
+    WITHIN = "within tolerance"
+    DIFFERENT = "different"
+    NOT_COMPARED = "not compared"
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """How two stacked images differ, NaN places first.
+
+    Attributes
+    ----------
+    verdict : Verdict
+        IDENTICAL: every bit. WITHIN: same NaN places and no difference over ``atol``.
+    detail : str
+        One sentence.
+    atol : float
+        The tolerance, ADU.
+    shapes, dtypes : tuple of str
+        Of the full-frame result, then of the chunked one.
+    samples : int
+        Number of samples compared.
+    nan_mismatches : int
+        Samples that are NaN on one side only.
+    differing : int
+        Samples that differ, NaN mismatches among them.
+    max_abs, median_abs : float or None
+        Largest and median absolute difference over the samples that differ and are finite on both sides, ADU.
+    max_ulp : int or None
+        Largest difference there in units in the last place.
+    bounding_box : tuple of int or None
+        First and last row, first and last column of the differing samples: (y0, y1, x0, x1), inclusive.
+    first_places : tuple of tuple of int
+        Index of the first few, as ``[y, x]`` or ``[y, x, channel]``.
+    rejected_pct : tuple of float
+        Of the full-frame result, then of the chunked one.
+    all_rejected : int
+        Samples of the result that are NaN on both sides: no frame's value was kept.
+    """
+
+    verdict: Verdict
+    detail: str
+    atol: float
+    shapes: tuple[str, str]
+    dtypes: tuple[str, str]
+    samples: int
+    nan_mismatches: int
+    differing: int
+    max_abs: float | None
+    median_abs: float | None
+    max_ulp: int | None
+    bounding_box: tuple[int, int, int, int] | None
+    first_places: tuple[tuple[int, ...], ...]
+    rejected_pct: tuple[float, float]
+    all_rejected: int
+
+
+@dataclass(frozen=True)
+class TileParity:
+    """Full frame against bands of rows on one tile.
+
+    Attributes
+    ----------
+    tile_id, name : int, str
+        The tile.
+    frames, used : int
+        Frames of the tile, and those that were stacked.
+    left_out : tuple of UnusableFile
+        Frames of another shape, or that cannot be read, and why.
+    shape : tuple of int
+        (H, W) or (H, W, 3) of the frames as stacked.
+    debayered : bool
+        Whether raw mosaics were brought to colour.
+    raw_mosaic : bool
+        Whether raw mosaics were stacked as they are, since OpenCV is not there.
+    no_signal : tuple of UnusableFile
+        Stacked frames without signal, and what they hold instead (all zero, constant, all NaN).
+    runs : tuple of VariantRun
+        Each variant that was run, in order.
+    comparison : Comparison or None
+        None where there are not two results.
+    weights : str
+        ``"none"`` or ``"noise"``.
+    kappa_low, kappa_high : float
+        Rejection limits in standard deviations.
+    """
+
+    tile_id: int
+    name: str
+    frames: int
+    used: int
+    left_out: tuple[UnusableFile, ...]
+    shape: tuple[int, ...]
+    debayered: bool
+    raw_mosaic: bool
+    no_signal: tuple[UnusableFile, ...]
+    runs: tuple[VariantRun, ...]
+    comparison: Comparison | None
+    weights: str
+    kappa_low: float
+    kappa_high: float
+
+    @property
+    def verdict(self) -> Verdict:
+        """The comparison's verdict."""
+        return self.comparison.verdict if self.comparison else Verdict.NOT_COMPARED
+
+
+@dataclass(frozen=True)
+class RunParity:
+    """The parity of a whole run.
+
+    Attributes
+    ----------
+    tiles : tuple of TileParity
+        Every tile that was looked at.
+    memory_limit_bytes : int
+        Memory that the children were allowed, together with `memory_limit_source`, what set it.
+    memory_formula : str
+        How the need of the full frame was estimated.
+    """
+
+    tiles: tuple[TileParity, ...]
+    memory_limit_bytes: int
+    memory_limit_source: str
+    memory_formula: str
+
+
+@dataclass(frozen=True)
+class Environment:
+    """What the report was made with: versions and the size of the machine, nothing of its owner."""
+
+    tool_version: str
+    python: str
+    system: str
+    machine: str
+    numpy: str
+    astropy: str
+    opencv: str
+    cores: int
+    memory_bytes: int
+    functions_under_test: str
+
+
+@dataclass(frozen=True)
+class Report:
+    """Everything that one call of a command found out.
+
+    Attributes
+    ----------
+    command : str
+        ``"gating"`` or ``"kappa-parity"``.
+    created_utc : str
+        ISO 8601, to the second.
+    options : tuple of (str, value)
+        The options that shape the result.
+    gating, parity : RunGating or None, RunParity or None
+        The results of the command; more commands add more of them.
+    findings : tuple of Finding
+        The worst first.
+    interrupted : bool
+        Whether the user stopped it: then this is what was known by then.
+    """
+
+    command: str
+    created_utc: str
+    environment: Environment
+    source: Source
+    options: tuple[tuple[str, JsonScalar], ...]
+    gating: RunGating | None
+    parity: RunParity | None
+    findings: tuple[Finding, ...]
+    interrupted: bool = False
