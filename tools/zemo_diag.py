@@ -142,10 +142,10 @@ def gating(
     decision before and after the patch.
     """
     from zemo_diagnostics.commands import GroupingOptions, run_gating
-    from zemo_diagnostics.delivery import check_outputs
+    from zemo_diagnostics.outputs import check_output_paths
     from zemo_diagnostics.progress import progress_bar
 
-    check_outputs(outputs, force=force)
+    check_output_paths(outputs, force=force)
     with progress_bar(quiet=quiet) as say:
         report = run_gating(
             folder, GroupingOptions(group_by, panel_deg, not no_split), requested=altaz_cleanup == "on", say=say
@@ -203,17 +203,17 @@ def kappa_parity(
     force: bool,
     quiet: bool,
 ) -> int:
-    """Compare the chunked kappa-sigma stack with the full-frame one.
+    """Compare the chunked stack with the full-frame one.
 
     Runs both on the frames in FOLDER, tile by tile, each in a process of its own; shows where the results differ, if
     they do, and the memory and time of each. Estimates the need beforehand and never endangers the machine.
     """
     from zemo_diagnostics.commands import GroupingOptions, run_parity
-    from zemo_diagnostics.delivery import check_outputs
+    from zemo_diagnostics.outputs import check_output_paths
     from zemo_diagnostics.parity import ParityOptions
     from zemo_diagnostics.progress import progress_bar
 
-    check_outputs(outputs, force=force)
+    check_output_paths(outputs, force=force)
     options = ParityOptions(
         kappa_low=kappa_low,
         kappa_high=kappa_high,
@@ -234,16 +234,16 @@ def kappa_parity(
 @cli.command(epilog="\b\nExample:\n  zemo-diag demo")
 @output_options
 def demo(form: str, outputs: tuple[Path, ...], force: bool, quiet: bool) -> int:
-    """Show both reports on simulated frames, without any of your own.
+    """Show both reports on simulated frames.
 
     Makes a small group of Seestar-like frames in a temporary folder, runs gating and kappa-parity on it, and removes
     it again.
     """
-    from zemo_diagnostics.delivery import check_outputs
     from zemo_diagnostics.demo import run_demo
+    from zemo_diagnostics.outputs import check_output_paths
     from zemo_diagnostics.progress import progress_bar
 
-    check_outputs(outputs, force=force)
+    check_output_paths(outputs, force=force)
     with progress_bar(quiet=quiet) as say:
         report = run_demo(say)
     return _deliver(report, form, outputs, force)
@@ -253,21 +253,23 @@ def demo(form: str, outputs: tuple[Path, ...], force: bool, quiet: bool) -> int:
 @click.argument("codes", nargs=-1, metavar="[CODE]...")
 def findings(codes: tuple[str, ...]) -> int:
     """Explain the finding codes: what each means, and what to do."""
-    from zemo_diagnostics.delivery import print_text
     from zemo_diagnostics.findings_page import explain
+    from zemo_diagnostics.stdout import print_text
 
     print_text(explain(codes))
     return EXIT_CLEAN
 
 
 def _deliver(report: Report, form: str, outputs: Sequence[Path], force: bool) -> int:
-    """Write the files, then print the report; the exit code is the report's."""
-    from zemo_diagnostics.delivery import print_report, write_outputs
+    """Print the report, then write the files: a full disk costs no more than the file."""
+    from zemo_diagnostics.outputs import renderer_for, write_report
     from zemo_diagnostics.report import exit_code
+    from zemo_diagnostics.stdout import print_report
 
-    for path in write_outputs(report, outputs, force=force):
-        click.echo(f"Wrote {path}", err=True)
     print_report(report, form)
+    for path in outputs:
+        write_report(renderer_for(path)(report), path, force=force)
+        click.echo(f"Wrote {path}", err=True)
     return exit_code(report)
 
 

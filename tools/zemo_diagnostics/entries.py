@@ -115,7 +115,7 @@ def _frame_files(folder: Path) -> list[Path]:
     if not folder.is_dir():
         raise InputError(f"'{folder}' is a file: name the folder that holds it")
     try:
-        next(os.scandir(folder), None)
+        os.scandir(folder).close()
     except OSError as error:
         raise InputError(f"'{folder}' cannot be read ({error.strerror}): check its permissions") from error
     return [path for path in _walk(folder) if _looks_like_a_frame(path.name)]

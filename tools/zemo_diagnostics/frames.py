@@ -137,7 +137,8 @@ class StoredPlanes:
             if (bits, self.bzero) in _UNSIGNED:
                 unsigned, sign = _UNSIGNED[(bits, self.bzero)]
                 native: Pixels = raw.astype(raw.dtype.newbyteorder("=")).view(unsigned)
-                return native ^ np.array(sign, unsigned)
+                flipped: Pixels = native ^ np.array(sign, unsigned)
+                return flipped
         values = raw.astype(np.float32 if bits <= 16 or raw.dtype == ">f4" else np.float64)
         values *= self.bscale
         values += self.bzero

@@ -136,19 +136,21 @@ def _first_image(stream: BinaryIO) -> ImageHeader:
 def _read_cards(stream: BinaryIO, first_key: bytes) -> fits.Header | None:
     """Read one header and keep the cards that are used; None at the end of the file."""
     kept: list[bytes] = []
+    started = False
     for count, block in enumerate(_blocks(stream)):
+        started = True
         if count == 0 and block[:8].rstrip() != first_key:
             if first_key == b"XTENSION":  # padding or junk after the last HDU is common and harmless
                 return None
             raise FrameError("it is not a FITS file, whatever its name says: its first card is not SIMPLE")
-        for start in range(0, BLOCK, CARD):
+        for start in range(0, len(block), CARD):
             text = block[start : start + CARD]
             key = text[:8].rstrip()
             if key == b"END":
                 return fits.Header.fromstring(b"".join(kept))
             if key in _KEPT:
                 kept.append(text)
-    if not kept:
+    if first_key == b"XTENSION" or not started:
         return None
     raise FrameError("its header is cut off before the END card: copy or download it again")
 
@@ -157,10 +159,7 @@ def _blocks(stream: BinaryIO) -> Iterator[bytes]:
     """Give header blocks until the file ends or stops looking like a header."""
     for count in range(MAX_HEADER_BLOCKS):
         block = stream.read(BLOCK)
-        if count == 0 and block and b"SIMPLE" not in block[:8] and b"XTENSION" not in block[:8]:
-            yield block
-            return
-        if len(block) < BLOCK or b"\x00" in block:
+        if not block or (count and not block.isascii()):
             return
         yield block
 

@@ -7,6 +7,7 @@ users wrote is never read as markup.
 from __future__ import annotations
 
 import io
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
@@ -14,9 +15,15 @@ from rich.cells import cell_len
 from rich.console import Console
 from rich.text import Text
 
-from .wording import State, visible
+from .finding_groups import State
+from .wording import visible
 
 GAP = 2
+MIN_COLUMN_WIDTH = 8
+
+# Stands for a blank that no line is broken at, while a text is wrapped; no text that is drawn can hold it.
+_GLUE = "\ue000"
+_UNIT_BLANK = re.compile(r"(?<=\d) (?=(?:%|s|[KMGT]?i?B|ADU|ULP)(?!\w))|(?<=\d) (?=[×x] \d)|(?<=[×x]) (?=\d)")
 
 # Signs that our own texts use, for streams that know ASCII only; what users wrote is shown by its numbers instead.
 _ASCII_SIGNS = str.maketrans(
@@ -44,7 +51,7 @@ class Page:
     def mark(self, state: State, word: str | None = None) -> Text:
         """Give the mark of a state and its word, never the mark alone."""
         sign = (_UNICODE_MARKS if self.unicode else _ASCII_MARKS)[state]
-        return Text(f"{sign} {word or state.value}", style=_STYLES[state])
+        return Text().append(f"{sign} {word or state.value}", style=_STYLES[state])
 
 
 def drawable(text: str, *, unicode: bool) -> str:
@@ -83,7 +90,7 @@ def columns(
     rows : sequence of sequence of Text or str
         Cells.
     page : Page
-        What is drawn on. Where the table is too wide for it, the widest column is folded.
+        What is drawn on. Where the table is too wide for it, its widest columns are folded.
     right : iterable of int
         Columns that are set flush right.
     indent : int
@@ -92,9 +99,7 @@ def columns(
     table = [[Text(cell, style="bold") for cell in header]]
     table += [[Text(cell) if isinstance(cell, str) else cell for cell in row] for row in rows]
     widths = [max(cell_len(row[i].plain) for row in table) for i in range(len(header))]
-    room = page.width - indent - GAP * (len(widths) - 1)
-    widest = widths.index(max(widths))
-    widths[widest] = max(8, min(widths[widest], room - (sum(widths) - widths[widest])))
+    _narrow(widths, page.width - indent - GAP * (len(widths) - 1))
     flush = frozenset(right)
     return [_row(row, widths, flush, indent) for row in table]
 
@@ -119,13 +124,22 @@ def draw(lines: Iterable[Text], page: Page, *, color: bool) -> str:
     return stream.getvalue()
 
 
+def _narrow(widths: list[int], room: int) -> None:
+    """Take from the widest columns until all fit."""
+    while sum(widths) > room and max(widths) > MIN_COLUMN_WIDTH:
+        widths[widths.index(max(widths))] -= 1
+
+
 def _fold(text: Text, width: int) -> list[Text]:
-    """Break a text into lines, at blanks where there are any."""
+    """Break a text into lines, at blanks where there are any; a number keeps its unit."""
+    glued = text.copy()
+    glued.plain = _UNIT_BLANK.sub(_GLUE, text.plain)
     # rich needs some console to wrap for; nothing is written to it.
     console = Console(file=io.StringIO(), width=width, _environ={})
-    lines = list(text.wrap(console, width, overflow="fold")) or [Text()]
+    lines = list(glued.wrap(console, width, overflow="fold")) or [Text()]
     for line in lines:
         line.rstrip()
+        line.plain = line.plain.replace(_GLUE, " ")
     return lines
 
 

@@ -75,4 +75,14 @@ def _read_pair(folder: Path, limit_name: str, usage_name: str) -> tuple[int, int
         usage = int((folder / usage_name).read_text(encoding="ascii"))
     except (OSError, ValueError):
         return None
-    return (limit, usage) if limit < _NO_LIMIT_BYTES else None
+    return (limit, max(0, usage - _reclaimable_bytes(folder))) if limit < _NO_LIMIT_BYTES else None
+
+
+def _reclaimable_bytes(folder: Path) -> int:
+    """Read how much of a cgroup's use is cached files, which the kernel drops when memory is wanted."""
+    try:
+        lines = (folder / "memory.stat").read_text(encoding="ascii").splitlines()
+    except OSError:
+        return 0
+    sizes = dict(line.split(" ", 1) for line in lines if " " in line)
+    return int(sizes.get("total_inactive_file", sizes.get("inactive_file", 0)))

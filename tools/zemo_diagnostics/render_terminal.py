@@ -7,15 +7,27 @@ from functools import partial
 
 from rich.text import Text
 
-from . import wording
+from . import sentences, wording
+from .finding_groups import (
+    LEVEL_WORDS,
+    FindingGroup,
+    State,
+    gating_state,
+    group_findings,
+    level_state,
+    parity_state,
+    report_state,
+    shown_evidence,
+    tile_levels,
+)
 from .layout import Page, columns, draw, drawable, wrap
 from .redaction import map_strings
 from .report import exit_code, verdict
 from .results import Report, RunGating, RunParity, RunStatus, TileGating, TileParity, VariantRun
-from .wording import FindingGroup, State
 
 # How much is shown before "and ... more".
 MAX_TILES = 60
+MAX_TILES_OF_MANY = 20
 MAX_TILE_DETAILS = 12
 MAX_MESSAGES = 30
 MAX_TILE_MESSAGES = 3
@@ -23,6 +35,7 @@ MAX_EVIDENCE = 3
 
 # Narrower pages get stacked lines instead of a table; up to this many tiles are always told at length.
 TABLE_WIDTH = 72
+WHY_COLUMN_WIDTH = 110
 FEW_TILES = 4
 LABEL_WIDTH = 19
 
@@ -82,101 +95,98 @@ def _fact(label: str, text: str, page: Page, *, indent: int = 2) -> list[Text]:
 def _header(report: Report, page: Page) -> Iterator[Text]:
     """Say what was done, on which folder, with what."""
     yield from _say(f"zemo-diag {report.command}: {report.source.folder}", page, hang=2, style="bold")
-    yield from _say(wording.source_line(report), page, indent=2)
-    yield from _say(wording.versions_line(report), page, indent=2, hang=2, style="dim")
-    yield from _say(wording.functions_line(report), page, indent=2, hang=2, style="dim")
+    yield from _say(sentences.source_line(report), page, indent=2)
+    yield from _say(sentences.versions_line(report), page, indent=2, hang=2, style="dim")
+    yield from _say(sentences.functions_line(report), page, indent=2, hang=2, style="dim")
 
 
 def _gating_run(gating: RunGating, page: Page) -> Iterator[Text]:
     """Give the lines about the whole run."""
     yield from _heading("Run")
-    for label, text in wording.gating_facts(gating):
+    for label, text in sentences.gating_facts(gating):
         yield from _fact(label, text, page)
 
 
 def _gating_tiles(gating: RunGating, report: Report, page: Page) -> Iterator[Text]:
-    """Give the tiles: a table, or stacked lines on a narrow page; of very many, those that are not fine."""
+    """Give the tiles: a table, or stacked lines on a narrow page; of very many, the worst that are not fine."""
     yield from _heading("Tiles")
-    levels = wording.tile_levels(report.findings)
-    states = {tile.tile_id: wording.gating_state(tile, levels) for tile in gating.tiles}
-    shown = _worth_showing(gating.tiles, states)
+    levels = tile_levels(report.findings)
+    states = {tile.tile_id: gating_state(tile, levels) for tile in gating.tiles}
+    wrong = [tile for tile in gating.tiles if states[tile.tile_id] is not State.OK]
+    shown: Sequence[TileGating] = gating.tiles
+    if len(gating.tiles) > MAX_TILES:
+        shown = sorted(wrong, key=lambda tile: states[tile.tile_id] is not State.ERROR)[:MAX_TILES_OF_MANY]
     if page.width < TABLE_WIDTH:
         for tile in shown:
             yield from _gating_stacked(tile, states[tile.tile_id], page)
-    else:
+    elif shown:
         yield from _gating_table(shown, states, page)
-    yield from _tiles_left_out(gating.tiles, shown, states, page)
+    yield from _tiles_left_out(len(gating.tiles), len(shown), len(wrong), page)
 
 
 def _gating_stacked(tile: TileGating, state: State, page: Page) -> Iterator[Text]:
     """Give one tile on lines of its own."""
-    yield from wrap(
-        page.mark(state).append(f"  tile {tile.tile_id}, {tile.name}", style="default"), page, indent=2, hang=4
-    )
-    yield from _say(f"{wording.counts_words(tile.counts)}: treated as {tile.eqmode}", page, indent=6, hang=2)
+    yield from _tile_line(page.mark(state), tile.tile_id, tile.name, page)
+    yield from _say(f"{sentences.counts_words(tile.counts)}: treated as {tile.eqmode}", page, indent=6, hang=2)
     yield from _say(tile.evidence, page, indent=6, hang=2, style="dim")
-    yield from _say(wording.cleanup_words(tile), page, indent=6, hang=2)
+    yield from _say(sentences.cleanup_words(tile), page, indent=6, hang=2)
 
 
 def _gating_table(tiles: Sequence[TileGating], states: dict[int, State], page: Page) -> Iterator[Text]:
-    """Give the tiles as a table, under each what its mode rests on."""
-    header = ("", "tile", "name", "frames", "mode", "cleanup", "before")
-    rows = [
-        (
-            page.mark(states[tile.tile_id]),
-            str(tile.tile_id),
-            tile.name,
-            wording.counts_words(tile.counts),
-            tile.eqmode,
-            wording.on_off(tile.tile_enabled),
-            wording.on_off(tile.before_enabled),
-        )
-        for tile in tiles
-    ]
+    """Give the tiles as a table; what the mode rests on is a column, or a line beneath where that is too wide."""
+    wide = page.width >= WHY_COLUMN_WIDTH
+    header = ("", "tile", "name", "frames", "mode", "cleanup", "before patch") + ("why",) * wide
+    rows = [(*_gating_cells(tile, states, page), *(tile.evidence,) * wide) for tile in tiles]
     head, *laid_out = columns(header, rows, page, right=(1,))
     yield from head
     indent = head[0].plain.index("name")
     for tile, lines in zip(tiles, laid_out, strict=True):
         yield from lines
-        yield from _say(tile.evidence, page, indent=indent, hang=2, style="dim")
-    yield from _say("cleanup: with the patch; before: the code before the patch", page, indent=2, style="dim")
+        if not wide:
+            yield from _say(tile.evidence, page, indent=indent, hang=2, style="dim")
 
 
-def _worth_showing(tiles: Sequence[TileGating], states: dict[int, State]) -> list[TileGating]:
-    """Choose the tiles to show: all, or of very many those that are not fine."""
-    if len(tiles) <= MAX_TILES:
-        return list(tiles)
-    return [tile for tile in tiles if states[tile.tile_id] is not State.OK][:MAX_TILES]
+def _gating_cells(tile: TileGating, states: dict[int, State], page: Page) -> tuple[Text | str, ...]:
+    """Give the cells of one tile."""
+    return (
+        page.mark(states[tile.tile_id]),
+        str(tile.tile_id),
+        tile.name,
+        sentences.counts_words(tile.counts),
+        tile.eqmode,
+        wording.on_off(tile.tile_enabled),
+        wording.on_off(tile.before_enabled),
+    )
 
 
-def _tiles_left_out(
-    tiles: Sequence[TileGating], shown: Sequence[TileGating], states: dict[int, State], page: Page
-) -> Iterator[Text]:
-    """Say how many tiles were not shown, and where they are."""
-    left = len(tiles) - len(shown)
-    if left:
-        fine = sum(state is State.OK for state in states.values())
-        which = "all fine" if fine == left else f"{fine} of them fine"
-        yield from _say(f"{page.more} {wording.plural(left, 'more tile')}, {which}; {REST}", page, indent=2, hang=2)
+def _tiles_left_out(count: int, shown: int, wrong: int, page: Page) -> Iterator[Text]:
+    """Say how many tiles were not shown, how many of them are fine, and where they are."""
+    if count == 0:
+        yield from _say("none", page, indent=2)
+    if count > shown:
+        fine = "all fine" if shown == wrong else f"{count - wrong} of them fine"
+        text = f"{page.more} {wording.plural(count - shown, 'more tile')}, {fine}; {REST}"
+        yield from _say(text, page, indent=2, hang=2)
 
 
 def _parity_run(parity: RunParity, page: Page) -> Iterator[Text]:
     """Give the lines about the whole run."""
     yield from _heading("Memory")
-    for label, text in wording.parity_facts(parity):
+    for label, text in sentences.parity_facts(parity):
         yield from _fact(label, text, page)
 
 
 def _parity_tiles(parity: RunParity, page: Page) -> Iterator[Text]:
     """Give the tiles: a few at length; of more, a line each and those that are not fine at length."""
     yield from _heading("Tiles")
-    wrong = [tile for tile in parity.tiles if wording.parity_state(tile)[0] is not State.OK]
-    if len(parity.tiles) <= FEW_TILES:
-        detailed = list(parity.tiles)
-    else:
-        detailed = wrong[:MAX_TILE_DETAILS]
+    wrong = [tile for tile in parity.tiles if parity_state(tile)[0] is not State.OK]
+    few = 0 < len(parity.tiles) <= FEW_TILES
+    if not few:
         yield from _parity_overview(parity.tiles, wrong, page)
-    for tile in detailed:
+    detailed = parity.tiles if few else wrong[:MAX_TILE_DETAILS]
+    for i, tile in enumerate(detailed):
+        if i or not few:
+            yield Text()
         yield from _parity_block(tile, page)
     if len(wrong) > len(detailed):
         more = wording.plural(len(wrong) - len(detailed), "more tile")
@@ -184,26 +194,27 @@ def _parity_tiles(parity: RunParity, page: Page) -> Iterator[Text]:
 
 
 def _parity_overview(tiles: Sequence[TileParity], wrong: Sequence[TileParity], page: Page) -> Iterator[Text]:
-    """Give a line per tile; of very many, only the count of those that are fine."""
-    shown = list(tiles) if len(tiles) <= MAX_TILES else list(wrong[:MAX_TILES])
+    """Give a line per tile; of very many, only those that are not fine."""
+    shown = tiles if len(tiles) <= MAX_TILES else wrong[:MAX_TILES_OF_MANY]
     if page.width < TABLE_WIDTH:
         for tile in shown:
-            text = f"  tile {tile.tile_id}, {tile.name}"
-            yield from wrap(_parity_mark(tile, page).append(text, style="default"), page, indent=2, hang=4)
-            yield from _say(wording.peaks_words(tile), page, indent=6, hang=2, style="dim")
+            yield from _tile_line(_parity_mark(tile, page), tile.tile_id, tile.name, page)
+            yield from _say(sentences.peaks_words(tile), page, indent=6, hang=2, style="dim")
     elif shown:
         yield from _parity_table(shown, page)
-    left = len(tiles) - len(shown)
-    if left:
-        which = "all fine" if len(shown) == len(wrong) else f"{len(tiles) - len(wrong)} of them fine"
-        yield from _say(f"{page.more} {wording.plural(left, 'more tile')}, {which}; {REST}", page, indent=2, hang=2)
+    yield from _tiles_left_out(len(tiles), len(shown), len(wrong), page)
+
+
+def _tile_line(mark: Text, tile_id: int, name: str, page: Page) -> list[Text]:
+    """Give a tile's mark, number and name."""
+    return wrap(mark.append(f"  tile {tile_id}, {name}"), page, indent=2, hang=4)
 
 
 def _parity_table(tiles: Sequence[TileParity], page: Page) -> Iterator[Text]:
     """Give the tiles as a table of their peaks."""
     header = ("", "tile", "name", "frames", "full frame", "chunked", "ratio")
     rows = [
-        (_parity_mark(tile, page), str(tile.tile_id), tile.name, str(tile.used), *wording.peak_cells(tile))
+        (_parity_mark(tile, page), str(tile.tile_id), tile.name, str(tile.used), *sentences.peak_cells(tile))
         for tile in tiles
     ]
     for lines in columns(header, rows, page, right=(1, 3, 4, 5, 6)):
@@ -213,19 +224,16 @@ def _parity_table(tiles: Sequence[TileParity], page: Page) -> Iterator[Text]:
 
 def _parity_mark(tile: TileParity, page: Page) -> Text:
     """Give the mark and the word of a tile."""
-    return page.mark(*wording.parity_state(tile))
+    return page.mark(*parity_state(tile))
 
 
 def _parity_block(tile: TileParity, page: Page) -> Iterator[Text]:
     """Tell one tile at length: what was stacked, both runs, how they compare."""
-    yield Text()
-    yield from wrap(
-        _parity_mark(tile, page).append(f"  tile {tile.tile_id}, {tile.name}", style="default"), page, indent=2, hang=4
-    )
-    yield from _say(wording.parity_settings(tile), page, indent=6, hang=2)
+    yield from _tile_line(_parity_mark(tile, page), tile.tile_id, tile.name, page)
+    yield from _say(sentences.parity_settings(tile), page, indent=6, hang=2)
     yield from _runs(tile, page)
     if tile.comparison:
-        for line in wording.comparison_lines(tile.comparison):
+        for line in sentences.comparison_lines(tile.comparison):
             yield from _say(line, page, indent=6, hang=2)
     yield from _frames_apart("left out", [f"{file.name}: {file.reason}" for file in tile.left_out], page)
     yield from _frames_apart("no signal", [f"{file.name}: {file.reason}" for file in tile.no_signal], page)
@@ -235,26 +243,22 @@ def _runs(tile: TileParity, page: Page) -> Iterator[Text]:
     """Give the runs of a tile: those that ended well as a table, the others each in a sentence."""
     ended = [run for run in tile.runs if run.status is RunStatus.OK]
     if ended and page.width >= TABLE_WIDTH:
-        header = ("peak memory", *wording.RUN_HEADS)
-        rows = [(wording.run_name(run, tile), *wording.run_cells(run)) for run in ended]
+        header = ("peak memory", *sentences.RUN_HEADS)
+        rows = [(sentences.run_name(run, tile), *sentences.run_cells(run)) for run in ended]
         for lines in columns(header, rows, page, right=(1, 2, 3, 4, 5), indent=6):
             yield from lines
     else:
         for run in ended:
-            yield from _say(f"{wording.run_name(run, tile)}: {wording.run_words(run)}", page, indent=6, hang=2)
-    if wording.peak_ratio(tile) is not None:
-        yield from _say(wording.ratio_sentence(tile), page, indent=6, hang=2)
-    if ended:
-        yield from _say(
-            f"peak memory read from {wording.memory_methods(tile)}", page, indent=6, hang=2, style="dim"
-        )
+            yield from _say(f"{sentences.run_name(run, tile)}: {sentences.run_words(run)}", page, indent=6, hang=2)
+    if sentences.peak_ratio(tile) is not None:
+        yield from _say(sentences.ratio_sentence(tile), page, indent=6, hang=2)
     yield from _runs_that_failed([run for run in tile.runs if run.status is not RunStatus.OK], tile, page)
 
 
 def _runs_that_failed(runs: Sequence[VariantRun], tile: TileParity, page: Page) -> Iterator[Text]:
     """Give the runs that did not end well, each in a sentence."""
     for run in runs:
-        text = f"{wording.run_name(run, tile)}: {wording.ended_words(run)}"
+        text = f"{sentences.run_name(run, tile)}: {sentences.ended_words(run)}"
         style = "" if run.status is RunStatus.SKIPPED else "red"
         yield from _say(text, page, indent=6, hang=2, style=style)
 
@@ -276,7 +280,7 @@ def _and_more(count: int, page: Page, *, indent: int) -> Iterator[Text]:
 
 def _findings(report: Report, page: Page) -> Iterator[Text]:
     """Give the findings, those of a kind together."""
-    groups = wording.group_findings(report.findings)
+    groups = group_findings(report.findings)
     if groups:
         yield from _heading("Findings")
     for i, group in enumerate(groups):
@@ -288,15 +292,15 @@ def _findings(report: Report, page: Page) -> Iterator[Text]:
 def _finding(group: FindingGroup, page: Page) -> Iterator[Text]:
     """Give one kind of finding: what it is, what was found, what to do."""
     where = f" ({group.where})" if group.where else ""
-    line = page.mark(wording.level_state(group.level), wording.LEVEL_WORDS[group.level])
-    line.append(f"  {group.code}", style="bold default").append(f"  {group.title}{where}", style="default")
+    line = page.mark(level_state(group.level), LEVEL_WORDS[group.level])
+    line.append(f"  {group.code}", style="bold").append(f"  {group.title}{where}")
     yield from wrap(line, page, indent=2, hang=4)
     limit = MAX_TILE_MESSAGES if group.tile_ids else MAX_MESSAGES
     messages = group.messages[:limit]
     for message in messages:
         yield from _say(message, page, indent=6, hang=2)
     yield from _and_more(len(group.messages) - limit, page, indent=6)
-    evidence = wording.shown_evidence(group, group.messages)
+    evidence = shown_evidence(group, group.messages)
     if evidence:
         yield from _say(f"see: {wording.first_few(evidence, MAX_EVIDENCE)}", page, indent=6, hang=2, style="dim")
     for remedy in group.remedies[:MAX_EVIDENCE]:
@@ -306,6 +310,6 @@ def _finding(group: FindingGroup, page: Page) -> Iterator[Text]:
 def _verdict(report: Report, page: Page) -> Iterator[Text]:
     """Say what it comes to."""
     yield from _heading("Verdict")
-    state = wording.report_state(exit_code(report), [finding.level for finding in report.findings])
+    state = report_state(exit_code(report), [finding.level for finding in report.findings])
     text = drawable(verdict(report), unicode=page.unicode)
-    yield from wrap(page.mark(state).append(f"  {text}", style="bold default"), page, indent=2, hang=4)
+    yield from wrap(page.mark(state).append(f"  {text}", style="bold"), page, indent=2, hang=4)

@@ -1,0 +1,30 @@
+"""What the tests share: where the fixtures lie, and real frames where they are at hand."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+FIXTURES = ROOT / "fixtures"
+REAL_DATA = ROOT.parent / "shared" / "data"
+
+
+@pytest.fixture
+def fixtures() -> Path:
+    """Give the folder of simulated groups that the project carries."""
+    return FIXTURES
+
+
+@pytest.fixture
+def real_data() -> Callable[[str], Path]:
+    """Give a folder of real frames; the test is skipped where it is not at hand."""
+
+    def folder(name: str) -> Path:
+        if not (REAL_DATA / name).is_dir():
+            pytest.skip(f"the real data '{name}' are not beside this checkout")
+        return REAL_DATA / name
+
+    return folder

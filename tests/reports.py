@@ -1,0 +1,281 @@
+"""Sample reports for the tests of the renderers: small ones, large ones, nasty ones."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from zemo_diagnostics.results import (
+    Comparison,
+    Environment,
+    Finding,
+    Level,
+    ModeCounts,
+    Report,
+    RunGating,
+    RunParity,
+    RunStatus,
+    Source,
+    TileGating,
+    TileParity,
+    UnusableFile,
+    VariantRun,
+    Verdict,
+)
+
+GIB, MIB = 1 << 30, 1 << 20
+CREATED = "2026-01-02T03:04:05Z"
+
+# Text that breaks a table, a line, a terminal, Markdown, HTML or UTF-8 where it is not taken care of.
+NASTY = "[red]x[/red] | `a` <b>&amp; *s* _u_ @zwo #12\nline\r\x1b[31m \u202eevil\u2066 \udcff ${x} ~~z~~ 星.fit \\"
+
+
+def environment() -> Environment:
+    return Environment(
+        tool_version="0.1.0",
+        python="3.11.7",
+        system="Linux 6.8",
+        machine="x86_64",
+        numpy="2.4.6",
+        astropy="8.0.2",
+        opencv="not installed",
+        cores=8,
+        memory_bytes=16 * GIB,
+        functions_under_test="this project",
+    )
+
+
+def source(frames: int = 24, unusable: tuple[UnusableFile, ...] = ()) -> Source:
+    return Source("m31", frames + len(unusable), frames, unusable, "folder")
+
+
+def finding(code: str = "ZD103", level: Level = Level.WARNING, tile_id: int | None = 1, **changes: object) -> Finding:
+    base = Finding(
+        code,
+        level,
+        "Most frames do not say their mount mode",
+        "EQMODE is missing in 4 of 6 frames; the tile counts as EQ.",
+        "Keep such frames in tiles of their own.",
+        tile_id,
+        ("Light_a.fit", "Light_b.fit", "Light_c.fit", "Light_d.fit"),
+    )
+    return replace(base, **changes)  # type: ignore[arg-type]
+
+
+def tile_gating(tile_id: int = 1, mode: str = "EQ", frames: int = 6, name: str | None = None) -> TileGating:
+    altaz = mode == "ALT_AZ"
+    return TileGating(
+        tile_id=tile_id,
+        name=name or f"panel_{tile_id}",
+        frames=frames,
+        counts=ModeCounts(frames if mode == "EQ" else 0, frames if altaz else 0, frames if mode == "UNKNOWN" else 0, 0),
+        eqmode=mode,
+        evidence=f"EQMODE={0 if altaz else 1} in {frames} of {frames} headers",
+        deciding_index=0,
+        tile_enabled=altaz,
+        before_enabled=True,
+        reason="cleanup is on and the group is ALT_AZ" if altaz else "cleanup is for ALT_AZ groups and this one is EQ",
+        log_line=f"P3_ALTaz_GATING: tile_id={tile_id} eqmode={mode} global_enabled=True => tile_enabled={altaz}",
+        frame_modes=tuple((f"Light_{tile_id}_{i}.fit", mode) for i in range(frames)),
+        telescopes=(("Seestar S50", frames),),
+        shapes=(("1920 × 1080", frames),),
+    )
+
+
+def run_gating(*tiles: TileGating) -> RunGating:
+    return RunGating(
+        tiles=tiles,
+        summary_line="WORKER_EQMODE_SUMMARY: eq=12 altaz=6 unknown=0 total=18 contains_altaz=True",
+        eq=12,
+        altaz=6,
+        unknown=0,
+        requested=True,
+        effective=True,
+        reason="6 of 18 frames are ALT_AZ",
+        log_message=None,
+    )
+
+
+def gating_report() -> Report:
+    tiles = (
+        tile_gating(1),
+        replace(tile_gating(2), counts=ModeCounts(2, 0, 4, 0), evidence="EQMODE=1 in 2 of 6 headers"),
+        tile_gating(3, "ALT_AZ"),
+    )
+    found = (finding(tile_id=2),)
+    return Report(
+        "gating",
+        CREATED,
+        environment(),
+        source(18),
+        (("altaz_cleanup", True), ("panel_deg", 0.05)),
+        run_gating(*tiles),
+        None,
+        found,
+    )
+
+
+def variant_run(variant: str = "fullframe", extra: int = 1200 * MIB, **changes: object) -> VariantRun:
+    base = VariantRun(
+        variant=variant,
+        status=RunStatus.OK,
+        detail="",
+        rows=(0, 1920),
+        estimated_bytes=2 * GIB,
+        baseline_rss_bytes=600 * MIB,
+        peak_rss_bytes=600 * MIB + extra,
+        memory_method="VmHWM",
+        wall_s=12.34,
+        cpu_s=12.1,
+        rejected_pct=0.4123,
+    )
+    return replace(base, **changes)  # type: ignore[arg-type]
+
+
+def comparison(verdict: Verdict = Verdict.IDENTICAL) -> Comparison:
+    same = Comparison(
+        verdict=verdict,
+        detail="every bit of 6220800 samples is the same",
+        atol=1e-4,
+        shapes=("1920 × 1080 × 3", "1920 × 1080 × 3"),
+        dtypes=("float32", "float32"),
+        samples=6220800,
+        nan_mismatches=0,
+        differing=0,
+        max_abs=None,
+        median_abs=None,
+        max_ulp=None,
+        bounding_box=None,
+        first_places=(),
+        rejected_pct=(0.4123, 0.4123),
+        all_rejected=0,
+    )
+    if verdict is Verdict.IDENTICAL:
+        return same
+    return replace(
+        same,
+        detail="the results differ by more than the tolerance",
+        nan_mismatches=1,
+        differing=3,
+        max_abs=0.0122,
+        median_abs=0.0003,
+        max_ulp=25,
+        bounding_box=(3, 17, 5, 40),
+        first_places=((3, 5, 0), (3, 6, 0), (17, 40, 2)),
+        rejected_pct=(0.4123, 0.4124),
+        all_rejected=12,
+    )
+
+
+def tile_parity(tile_id: int = 1, verdict: Verdict = Verdict.IDENTICAL) -> TileParity:
+    return TileParity(
+        tile_id=tile_id,
+        name=f"panel_{tile_id}",
+        frames=20,
+        used=20,
+        left_out=(),
+        shape=(1920, 1080, 3),
+        debayered=True,
+        raw_mosaic=False,
+        no_signal=(),
+        runs=(variant_run(), variant_run("chunked", 98 * MIB, wall_s=10.1)),
+        comparison=None if verdict is Verdict.NOT_COMPARED else comparison(verdict),
+        weights="none",
+        kappa_low=3.0,
+        kappa_high=3.0,
+    )
+
+
+def killed_tile(tile_id: int = 2) -> TileParity:
+    killed = variant_run(
+        status=RunStatus.KILLED,
+        detail="signal 9 (SIGKILL), most likely out of memory",
+        peak_rss_bytes=None,
+        baseline_rss_bytes=None,
+        wall_s=None,
+        cpu_s=None,
+        rejected_pct=None,
+    )
+    apart = (UnusableFile("Light_x.fit", "its shape is 10 × 10, the tile's is 1920 × 1080 × 3"),)
+    tile = tile_parity(tile_id, Verdict.NOT_COMPARED)
+    return replace(tile, used=19, left_out=apart, runs=(killed, variant_run("chunked", 98 * MIB)))
+
+
+def parity_report(*tiles: TileParity, findings: tuple[Finding, ...] = ()) -> Report:
+    run = RunParity(tiles or (tile_parity(),), 12 * GIB, "free memory", "N × H × W × C × 4 bytes × 2")
+    options = (("kappa_low", 3.0), ("kappa_high", 3.0), ("weights", "none"))
+    return Report("kappa-parity", CREATED, environment(), source(), options, None, run, findings)
+
+
+def died_report() -> Report:
+    died = Finding(
+        "ZD203",
+        Level.ERROR,
+        "A variant was killed",
+        "full frame: signal 9 (SIGKILL), most likely out of memory.",
+        "Close other programs, or try fewer frames: --max-frames 10.",
+        2,
+    )
+    return parity_report(tile_parity(1), killed_tile(2), tile_parity(3, Verdict.DIFFERENT), findings=(died,))
+
+
+def big_report(tiles: int = 400, frames: int = 50) -> Report:
+    gated = tuple(tile_gating(i, "ALT_AZ" if i % 2 else "EQ", frames) for i in range(1, tiles + 1))
+    stacked = tuple(
+        tile_parity(i, Verdict.DIFFERENT if i % 50 == 0 else Verdict.IDENTICAL) for i in range(1, tiles + 1)
+    )
+    found = tuple(
+        finding(tile_id=i, message=f"EQMODE is missing in {i} of 500 frames.") for i in range(1, tiles + 1, 3)
+    )
+    lost = tuple(UnusableFile(f"Light_{i}.fit", "it is empty (0 bytes)") for i in range(2000))
+    unusable = tuple(
+        finding("ZD001", tile_id=None, message=f"{file.name}: {file.reason}.", evidence=(file.name,)) for file in lost
+    )
+    report = parity_report(*stacked, findings=unusable + found)
+    return replace(report, source=source(tiles * frames, lost), gating=run_gating(*gated))
+
+
+def nasty_report(text: str = NASTY) -> Report:
+    """Put a text into every place where a user's text may stand."""
+    file = UnusableFile(text, text)
+    gated = replace(
+        tile_gating(1, name=text),
+        evidence=text,
+        reason=text,
+        log_line=text,
+        frame_modes=((text, text), ("b.fit", "EQ")),
+        telescopes=((text, 2),),
+        shapes=((text, 2),),
+        stacked_frames=(text,),
+    )
+    run = variant_run(status=RunStatus.RAISED, detail=text, memory_method=text)
+    stacked = replace(
+        tile_parity(1, Verdict.DIFFERENT), name=text, left_out=(file,), no_signal=(file,), runs=(run, variant_run())
+    )
+    stacked = replace(stacked, comparison=replace(comparison(Verdict.DIFFERENT), detail=text))
+    found = (
+        finding("ZD001", Level.ERROR, None, title=text, message=text, remedy=text, evidence=(text, text)),
+        finding(tile_id=1, message=text, remedy=text, evidence=(text,)),
+    )
+    report = parity_report(stacked, findings=found)
+    assert report.parity is not None
+    return replace(
+        report,
+        source=Source(text, 3, 2, (file,), "folder"),
+        options=(("name", text),),
+        gating=replace(run_gating(gated), log_message=text, reason=text, summary_line=text),
+        parity=replace(report.parity, memory_formula=text, memory_limit_source=text),
+    )
+
+
+def interrupted_report() -> Report:
+    return replace(gating_report(), interrupted=True)
+
+
+SAMPLES = {
+    "gating": gating_report,
+    "parity": parity_report,
+    "died": died_report,
+    "big": big_report,
+    "nasty": nasty_report,
+    "interrupted": interrupted_report,
+}

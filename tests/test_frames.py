@@ -1,0 +1,171 @@
+"""Pixels read by bands of rows: the same numbers as astropy gives for the whole file."""
+
+from __future__ import annotations
+
+import gzip
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from astropy.io import fits
+
+from zemo_diagnostics import bayer
+from zemo_diagnostics.entries import Frame, look_at, scan_folder
+from zemo_diagnostics.errors import FrameError
+from zemo_diagnostics.frames import Cropped, RowSource, open_frame
+
+Array = np.ndarray[tuple[int, ...], np.dtype[Any]]
+
+
+def opened(path: Path, scratch: Path) -> RowSource:
+    frame = look_at(path, path.parent)
+    assert isinstance(frame, Frame), frame
+    return open_frame(frame, scratch)
+
+
+def by_bands(source: RowSource, rows: int = 5) -> Array:
+    return np.concatenate([source[top : top + rows] for top in range(0, source.shape[0], rows)])
+
+
+def random_data(dtype: str, shape: tuple[int, ...] = (13, 7)) -> Array:
+    rng = np.random.default_rng(7)
+    if np.dtype(dtype).kind == "f":
+        data = rng.normal(0, 1e3, shape).astype(dtype)
+        data.flat[::11] = np.nan
+        return data
+    limits = np.iinfo(dtype)
+    return rng.integers(limits.min, limits.max, shape, dtype=dtype, endpoint=True)
+
+
+@pytest.mark.parametrize("dtype", ["u1", "i2", "u2", "i4", "u4", "i8", "f4", "f8"])
+@pytest.mark.parametrize("shape", [(13, 7), (3, 13, 7), (1, 13, 7)])
+@pytest.mark.parametrize("packed", [False, True])
+def test_bands_of_fits_rows_are_those_of_the_file(
+    tmp_path: Path, dtype: str, shape: tuple[int, ...], packed: bool
+) -> None:
+    data = random_data(dtype, shape)
+    path = tmp_path / "a.fits"
+    fits.PrimaryHDU(data).writeto(path)
+    if packed:
+        path = tmp_path / "a.fits.gz"
+        path.write_bytes(gzip.compress((tmp_path / "a.fits").read_bytes()))
+    source = opened(path, tmp_path)
+    expected = {2: data, 3: np.moveaxis(data, 0, -1)}[data.ndim]
+    if expected.ndim == 3 and expected.shape[2] == 1:
+        expected = expected[:, :, 0]
+    rows = by_bands(source)
+    assert source.shape == expected.shape
+    assert source[0:1].dtype == source.dtype
+    np.testing.assert_array_equal(rows.astype(np.float32), expected.astype(np.float32))
+
+
+@pytest.mark.parametrize(("bscale", "bzero"), [(2.92273835509, 3713.66692596), (1.0, 0.5), (0.1, 0.0)])
+@pytest.mark.parametrize("dtype", ["u1", "i2", "i4", "f4"])
+def test_scaled_numbers_are_astropys(tmp_path: Path, dtype: str, bscale: float, bzero: float) -> None:
+    hdu = fits.PrimaryHDU(random_data(dtype))
+    hdu.header["BSCALE"], hdu.header["BZERO"] = bscale, bzero
+    hdu.writeto(tmp_path / "a.fits")
+    expected = fits.getdata(tmp_path / "a.fits")
+    np.testing.assert_array_equal(by_bands(opened(tmp_path / "a.fits", tmp_path)), expected)
+
+
+def test_blank_integers_are_nan(tmp_path: Path) -> None:
+    hdu = fits.PrimaryHDU(np.array([[1, -7, 3]], np.int16))
+    hdu.header["BLANK"] = -7
+    hdu.writeto(tmp_path / "a.fits")
+    np.testing.assert_array_equal(opened(tmp_path / "a.fits", tmp_path)[0:1], [[1.0, np.nan, 3.0]])
+
+
+@pytest.mark.filterwarnings("ignore::astropy.utils.exceptions.AstropyUserWarning")
+def test_every_real_frame_reads_as_astropy_reads_it(real_data: Callable[[str], Path], tmp_path: Path) -> None:
+    folders = ("odd", "microobservatory_hatp32", "seestar_s50_ngc7023_mixed")
+    frames = [frame for folder in folders for frame in scan_folder(real_data(folder)).frames]
+    for frame in frames:
+        assert frame.header is not None
+        with fits.open(frame.path, memmap=False) as hdus:
+            expected = hdus[frame.header.hdu].data
+        if expected.ndim == 3:
+            expected = np.moveaxis(expected, 0, -1)
+        rows = by_bands(open_frame(frame, tmp_path), rows=100)
+        np.testing.assert_array_equal(rows.astype(np.float32), expected.astype(np.float32), err_msg=frame.name)
+    assert len(frames) > 20
+
+
+def test_tile_compressed_frames_and_cubes(fixtures: Path, tmp_path: Path) -> None:
+    (path,) = (fixtures / "compressed").glob("*.fz")
+    source = opened(path, tmp_path)
+    np.testing.assert_array_equal(by_bands(source), fits.getdata(path, 1))
+    cube = random_data("u2", (3, 12, 9))
+    fits.CompImageHDU(cube).writeto(tmp_path / "cube.fits.fz")
+    np.testing.assert_array_equal(by_bands(opened(tmp_path / "cube.fits.fz", tmp_path)), np.moveaxis(cube, 0, -1))
+
+
+@pytest.mark.parametrize("order", ["C", "F"])
+@pytest.mark.parametrize("shape", [(13, 7), (13, 7, 3)])
+def test_cached_arrays(tmp_path: Path, order: str, shape: tuple[int, ...]) -> None:
+    array = random_data("f4", shape)
+    np.save(tmp_path / "a.npy", np.asarray(array, order=order))  # type: ignore[call-overload]
+    np.testing.assert_array_equal(by_bands(opened(tmp_path / "a.npy", tmp_path)), array)
+
+
+def test_a_crop_is_the_rectangle(tmp_path: Path) -> None:
+    array = random_data("f4", (20, 30, 3))
+    np.save(tmp_path / "a.npy", array)
+    cropped = Cropped(opened(tmp_path / "a.npy", tmp_path), 3, 5, 11, 17)
+    assert cropped.shape == (11, 17, 3)
+    np.testing.assert_array_equal(by_bands(cropped, 4), array[3:14, 5:22])
+
+
+def test_a_file_that_got_shorter_says_so(tmp_path: Path) -> None:
+    fits.PrimaryHDU(random_data("f4", (100, 50))).writeto(tmp_path / "a.fits")
+    source = opened(tmp_path / "a.fits", tmp_path)
+    (tmp_path / "a.fits").write_bytes((tmp_path / "a.fits").read_bytes()[:9000])
+    assert source[0:1].shape == (1, 50)
+    with pytest.raises(FrameError, match=r"a\.fits ended .* bytes too early"):
+        source[90:100]
+    (tmp_path / "a.fits").unlink()
+    with pytest.raises(FrameError, match=r"a\.fits cannot be read"):
+        source[0:1]
+
+
+def test_a_damaged_gzip_file_says_so(fixtures: Path, tmp_path: Path) -> None:
+    with pytest.raises(FrameError, match=r"cut\.fit\.gz cannot be unpacked"):
+        opened(fixtures / "unusable" / "cut.fit.gz", tmp_path)
+    assert not list(tmp_path.iterdir())
+
+
+def test_rows_must_be_contiguous(tmp_path: Path) -> None:
+    np.save(tmp_path / "a.npy", random_data("f4"))
+    with pytest.raises(ValueError, match="contiguous"):
+        opened(tmp_path / "a.npy", tmp_path)[::2]
+
+
+@pytest.mark.parametrize("pattern", sorted(bayer.PATTERNS))
+@pytest.mark.parametrize("rows", [1, 2, 3, 7, 64])
+def test_colour_by_bands_is_colour_at_once(pattern: str, rows: int) -> None:
+    pytest.importorskip("cv2", reason="colour needs the extra 'color' (OpenCV)")
+    mosaic = random_data("u2", (37, 20))
+    colour = bayer.Debayered(mosaic, pattern)
+    whole = colour[0:37]
+    assert whole.shape == (37, 20, 3)
+    np.testing.assert_array_equal(by_bands(colour, rows), whole)
+
+
+def test_colour_planes_carry_their_own_colour() -> None:
+    pytest.importorskip("cv2", reason="colour needs the extra 'color' (OpenCV)")
+    mosaic = np.zeros((8, 8), np.uint16)
+    mosaic[0::2, 1::2] = 100  # the red pixels of GRBG
+    mosaic[1::2, 0::2] = 7  # the blue ones
+    colour = bayer.Debayered(mosaic, "GRBG")[0:8]
+    assert colour[2:6, 2:6].max(axis=(0, 1)).tolist() == [100, 0, 7]
+
+
+def test_which_frames_are_raw_mosaics(fixtures: Path) -> None:
+    raw, cube = (scan_folder(fixtures / name).frames[0] for name in ("eq_only", "rgb_cubes"))
+    cached = scan_folder(fixtures / "npy_cache").frames[0]
+    assert bayer.bayer_pattern(raw) == "GRBG"
+    assert bayer.opencv_takes(raw)
+    assert bayer.bayer_pattern(cube) is None  # although its BAYERPAT is still there
+    assert bayer.bayer_pattern(cached) is None

@@ -1,0 +1,211 @@
+"""The report in Markdown for a GitHub ticket: summary first, findings, tiles, and the long parts folded.
+
+An issue's text is safe up to 60,000 bytes. Each part has a share of these; what does not fit is counted in a line of
+its own, and stands in the JSON report.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from . import sentences, wording
+from .finding_groups import (
+    LEVEL_WORDS,
+    FindingGroup,
+    State,
+    gating_state,
+    group_findings,
+    parity_state,
+    report_state,
+    shown_evidence,
+    tile_levels,
+)
+from .markdown_text import code, fence, fenced_line, fit, folded, prose, size, table
+from .report import exit_code, verdict
+from .results import Report, RunGating, RunParity, TileGating, TileParity, UnusableFile
+
+LIMIT_BYTES = 60_000
+
+# Shares of the parts, bytes. The summary takes 10,000 at the worst; the folded parts get what is left.
+FINDINGS_BYTES = 16_000
+TABLE_BYTES = 10_000
+FOLD_BYTES = 9_000
+_FOLD_MARKUP_BYTES = 400
+
+MAX_MESSAGES = 12
+MAX_TILE_MESSAGES = 3
+MAX_EVIDENCE = 5
+MAX_APART = 12
+
+# From this many tiles on, those that are not fine come first, since the others may be cut.
+MANY_TILES = 60
+
+
+def render_markdown(report: Report) -> str:
+    """Render a report as Markdown of less than 60,000 bytes.
+
+    Parameters
+    ----------
+    report : Report
+        The report, already redacted.
+    """
+    text = "\n\n".join([*_summary(report), *_findings(report), *_tables(report)])
+    for title, lines, noun in _folds(report):
+        left = LIMIT_BYTES - size(text) - _FOLD_MARKUP_BYTES
+        text += "\n\n" + folded(title, _fold_body(lines, min(FOLD_BYTES, left), noun))
+    return text + "\n"
+
+
+def _summary(report: Report) -> Iterator[str]:
+    """Say what it comes to, and what it was made with."""
+    state = report_state(exit_code(report), [finding.level for finding in report.findings])
+    yield f"## zemo-diag {prose(report.command)}"
+    yield f"**{state.value.capitalize()}: {prose(verdict(report))}**"
+    facts = [
+        ("Folder", f"{code(report.source.folder)}: {prose(sentences.source_line(report))}"),
+        ("Options", code(" ".join(sentences.option_words(report)), 1000)),
+        ("Versions", prose(sentences.versions_line(report))),
+        ("Functions under test", prose(report.environment.functions_under_test)),
+        ("Machine", prose(sentences.machine_line(report))),
+        ("Made", prose(report.created_utc)),
+        ("Exit code", str(exit_code(report))),
+    ]
+    yield "\n".join(f"- {label}: {text}" for label, text in facts)
+
+
+def _findings(report: Report) -> Iterator[str]:
+    """List the findings, those of a kind together."""
+    yield "### Findings"
+    items = [_finding(group) for group in group_findings(report.findings)]
+    taken, more = fit(items, FINDINGS_BYTES, "kind of finding")
+    yield "\n".join(taken) or "None."
+    if more:
+        yield more
+
+
+def _finding(group: FindingGroup) -> str:
+    """Give one kind of finding: what it is, what was found, what to do."""
+    where = f" ({group.where})" if group.where else ""
+    lines = [f"- **{prose(group.code)}** {LEVEL_WORDS[group.level]}: {prose(group.title + where)}"]
+    limit = MAX_TILE_MESSAGES if group.tile_ids else MAX_MESSAGES
+    lines += [f"  - {prose(message)}" for message in group.messages[:limit]]
+    if len(group.messages) > limit:
+        lines.append(f"  - … and {len(group.messages) - limit} more")
+    evidence = [code(item) for item in shown_evidence(group, group.messages)]
+    if evidence:
+        lines.append(f"  - See: {wording.first_few(evidence, MAX_EVIDENCE)}")
+    lines += [f"  - To do: {prose(remedy)}" for remedy in group.remedies[:MAX_TILE_MESSAGES]]
+    return "\n".join(lines)
+
+
+def _tables(report: Report) -> Iterator[str]:
+    """Give the tables of tiles, with the lines about the whole run before them."""
+    if report.gating:
+        yield "### Gating"
+        yield _facts(sentences.gating_facts(report.gating))
+        yield from _gating_table(report.gating, report)
+    if report.parity:
+        yield "### Parity of the full-frame and the chunked stack"
+        yield _facts(sentences.parity_facts(report.parity))
+        yield from _parity_table(report.parity)
+
+
+def _facts(facts: Sequence[tuple[str, str]]) -> str:
+    """List labelled lines."""
+    return "\n".join(f"- {label[:1].upper()}{label[1:]}: {prose(text)}" for label, text in facts)
+
+
+def _gating_table(gating: RunGating, report: Report) -> Iterator[str]:
+    """Give the gating of each tile."""
+    levels = tile_levels(report.findings)
+    states = {tile.tile_id: gating_state(tile, levels) for tile in gating.tiles}
+    many = len(gating.tiles) >= MANY_TILES
+    tiles = sorted(gating.tiles, key=lambda tile: many and states[tile.tile_id] is State.OK)
+    header = ("Tile", "Name", "State", "Frames", "Mode", "Why", "Cleanup", "Before the patch")
+    yield from _cut_table(table(header, (_gating_cells(tile, states[tile.tile_id]) for tile in tiles)))
+
+
+def _gating_cells(tile: TileGating, state: State) -> tuple[str, ...]:
+    """Give the cells of one tile."""
+    return (
+        str(tile.tile_id),
+        code(tile.name),
+        state.value,
+        prose(sentences.counts_words(tile.counts)),
+        code(tile.eqmode),
+        prose(tile.evidence),
+        wording.on_off(tile.tile_enabled),
+        wording.on_off(tile.before_enabled),
+    )
+
+
+def _parity_table(parity: RunParity) -> Iterator[str]:
+    """Give the parity of each tile; the peaks are those over the baseline."""
+    many = len(parity.tiles) >= MANY_TILES
+    tiles = sorted(parity.tiles, key=lambda tile: many and _is_fine(tile))
+    header = ("Tile", "Name", "Verdict", "Frames", "Differing", "Peak, full frame", "Peak, chunked", "Ratio")
+    yield from _cut_table(table(header, map(_parity_cells, tiles)))
+
+
+def _parity_cells(tile: TileParity) -> tuple[str, ...]:
+    """Give the cells of one tile."""
+    word = parity_state(tile)[1]
+    cells = (str(tile.tile_id), code(tile.name), word, str(tile.used), sentences.difference_cell(tile))
+    return cells + sentences.peak_cells(tile)
+
+
+def _is_fine(tile: TileParity) -> bool:
+    """Tell whether there is nothing to look at in a tile's parity."""
+    return parity_state(tile)[0] is State.OK
+
+
+def _cut_table(lines: Sequence[str]) -> Iterator[str]:
+    """Give a table, cut to its share; the line that says so stands below the table, not in it."""
+    rows, more = fit(lines[2:], TABLE_BYTES, "tile")
+    yield "\n".join([*lines[:2], *rows])
+    if more:
+        yield more
+
+
+def _folds(report: Report) -> Iterator[tuple[str, list[str], str]]:
+    """Give the folded parts: the title, its lines or groups of lines, and what one of these is called."""
+    if report.parity:
+        tiles = sorted(report.parity.tiles, key=_is_fine)
+        yield "Each tile's runs and comparison", ["\n".join(_tile_lines(tile)) for tile in tiles], "tile"
+    if report.gating:
+        yield "Lines that ZeMosaic logs", [fenced_line(tile.log_line) for tile in report.gating.tiles], "line"
+        frames = [line for tile in report.gating.tiles for line in _frame_lines(tile)]
+        yield "What each frame says of its mount mode", frames, "line"
+    if report.source.unusable:
+        yield "Files without a usable frame", [_file_line(file) for file in report.source.unusable], "file"
+
+
+def _fold_body(items: Sequence[str], limit_bytes: int, noun: str) -> str:
+    """Set as many items as fit as a block of code, and say below it how many did not."""
+    taken, more = fit(items, limit_bytes, noun)
+    parts = ([fence(taken)] if taken else []) + ([more] if more else [])
+    return "\n\n".join(parts)
+
+
+def _tile_lines(tile: TileParity) -> Iterator[str]:
+    """Tell one tile's parity at length."""
+    yield fenced_line(f"tile {tile.tile_id}, {tile.name}: {parity_state(tile)[1]}")
+    details = [sentences.parity_settings(tile), *sentences.run_sentences(tile)]
+    details += sentences.comparison_lines(tile.comparison) if tile.comparison else []
+    apart = [f"left out: {_file_line(file)}" for file in tile.left_out]
+    apart += [f"no signal: {_file_line(file)}" for file in tile.no_signal]
+    details += apart[:MAX_APART]
+    if len(apart) > MAX_APART:
+        details.append(f"… and {len(apart) - MAX_APART} more")
+    yield from (fenced_line(f"  {detail}") for detail in details)
+
+
+def _frame_lines(tile: TileGating) -> Iterator[str]:
+    """List the frames of a tile and what they say."""
+    yield fenced_line(f"tile {tile.tile_id}, {tile.name}")
+    yield from (fenced_line(f"  {mode:<7}  {name}") for name, mode in tile.frame_modes)
+
+
+def _file_line(file: UnusableFile) -> str:
+    """Give a file and why it is not used."""
+    return fenced_line(f"{file.name}: {file.reason}")

@@ -1,0 +1,56 @@
+"""Reports on stdout: as wide as the terminal, plain where it is none, UTF-8 where a program reads it."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+
+from .render_json import render_json
+from .render_markdown import render_markdown
+from .render_terminal import render_terminal
+from .results import Report
+
+# Width of the terminal form where stdout is a file or a pipe.
+PIPED_WIDTH = 100
+
+# What the terminal form wants to draw beyond ASCII.
+_SIGNS = "✓✗×…–"
+
+
+def print_report(report: Report, form: str) -> None:
+    """Print a report.
+
+    Parameters
+    ----------
+    report : Report
+        What to print.
+    form : {"terminal", "json", "markdown"}
+        JSON and Markdown are UTF-8 whatever the terminal's encoding is; the terminal form keeps to what it can draw.
+    """
+    if form == "terminal":
+        terminal = sys.stdout.isatty()
+        width = shutil.get_terminal_size().columns if terminal or "COLUMNS" in os.environ else PIPED_WIDTH
+        color = terminal and "NO_COLOR" not in os.environ
+        print_text(render_terminal(report, width=width, color=color, unicode=_draws_signs()))
+        return
+    text = render_json(report) if form == "json" else render_markdown(report)
+    print_text(text, encoding="utf-8")
+
+
+def print_text(text: str, *, encoding: str | None = None) -> None:
+    """Print text in an encoding, the terminal's own by default; what that cannot show is escaped, never an error."""
+    encoding = encoding or sys.stdout.encoding or "utf-8"
+    data = text.encode(encoding, "backslashreplace")
+    sys.stdout.flush()
+    sys.stdout.buffer.write(data)
+    sys.stdout.buffer.flush()
+
+
+def _draws_signs() -> bool:
+    """Tell whether stdout's encoding has the signs of the terminal form."""
+    try:
+        _SIGNS.encode(sys.stdout.encoding or "ascii")
+    except (UnicodeEncodeError, LookupError):
+        return False
+    return True
