@@ -9,6 +9,7 @@ from __future__ import annotations
 import functools
 import os
 import sys
+import warnings
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -167,7 +168,7 @@ def gating(
 )
 @click.option("--chunk-rows", type=click.IntRange(min=1), default=64, show_default=True, help="Rows of a band.")
 @click.option("--max-frames", type=click.IntRange(min=1), help="Stack only the first so many frames of a tile.")
-@click.option("--crop", type=Crop(), help="Stack only a central window of the frames.")
+@click.option("--crop", type=Crop(), metavar="HEIGHTxWIDTH", help="Stack only a central window of the frames.")
 @click.option(
     "--timeout",
     type=click.FloatRange(min=0, min_open=True),
@@ -275,6 +276,7 @@ def _deliver(report: Report, form: str, outputs: Sequence[Path], force: bool) ->
 
 def run(arguments: Sequence[str] | None = None) -> int:
     """Run one command line and give its exit code; every error ends in one sentence on stderr."""
+    warnings.filterwarnings("ignore", module="astropy")  # what astropy says of odd headers is in our own findings
     try:
         result = cli.main(args=arguments, prog_name="zemo-diag", standalone_mode=False)
     except click.ClickException as error:
@@ -286,10 +288,6 @@ def run(arguments: Sequence[str] | None = None) -> int:
     except ZemoDiagError as error:
         click.echo(f"zemo-diag: {error}", err=True)
         return error.exit_code
-    except BrokenPipeError:
-        # Whoever read our output has gone; Python would complain again when it flushes stdout at the end.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return EXIT_CLEAN
     except Exception as error:  # noqa: BLE001 - the last line of defence: a sentence, and the trace for who asks
         return _our_fault(error)
     return result if isinstance(result, int) else EXIT_CLEAN

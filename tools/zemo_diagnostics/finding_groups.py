@@ -44,8 +44,10 @@ class FindingGroup:
         As in each of them.
     tile_ids : tuple of int
         The tiles they are about; empty where they are about the run.
-    messages, remedies, evidence : tuple of str
+    messages, remedies : tuple of str
         Of all of them, in order, each once.
+    evidence : tuple of str
+        The same, but for what a finding's message names already.
     """
 
     code: str
@@ -86,7 +88,7 @@ def _group(members: Sequence[Finding]) -> FindingGroup:
         tuple(sorted({member.tile_id for member in members if member.tile_id is not None})),
         _messages(members),
         tuple(dict.fromkeys(member.remedy for member in members if member.remedy)),
-        tuple(dict.fromkeys(item for member in members for item in member.evidence)),
+        tuple(dict.fromkeys(item for member in members for item in member.evidence if item not in member.message)),
     )
 
 
@@ -101,12 +103,6 @@ def _messages(members: Sequence[Finding]) -> tuple[str, ...]:
 def _with_tile(finding: Finding) -> str:
     """Give a message with the tile that it is about."""
     return finding.message if finding.tile_id is None else f"tile {finding.tile_id}: {finding.message}"
-
-
-def shown_evidence(group: FindingGroup, messages: Sequence[str]) -> list[str]:
-    """Give the evidence that the messages do not name themselves."""
-    told = "\n".join(messages)
-    return [item for item in group.evidence if item not in told]
 
 
 def level_state(level: Level) -> State:

@@ -7,7 +7,7 @@ as code, where all of them are read literally and a file name looks like one.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from .wording import MISSING, plural, visible
 
@@ -22,7 +22,7 @@ _WORD = re.compile(r"""([("']*)(.*?)([)"'.,;:!?]*)""")
 
 def code(text: str, limit_bytes: int = CODE_BYTES) -> str:
     """Set a name or a value as code."""
-    shown = visible(text)
+    shown = visible(text[: limit_bytes + 1])
     if not shown.strip():
         return MISSING
     if any(sign in shown for sign in "`|\\"):
@@ -33,11 +33,7 @@ def code(text: str, limit_bytes: int = CODE_BYTES) -> str:
 
 def prose(text: str, limit_bytes: int = PROSE_BYTES) -> str:
     """Set a sentence: words that could be read as markup become code, the rest stays as it is."""
-    words = visible(text).split()
-    set_words = [_word(word) for word in words]
-    if words and _BLOCK_START.fullmatch(words[0]):
-        set_words[0] = code(words[0])
-    return _cut((f"{word} " for word in set_words), limit_bytes).rstrip()
+    return _cut(_set_words(visible(text).split()), limit_bytes).rstrip()
 
 
 def fence(lines: Sequence[str]) -> str:
@@ -49,7 +45,7 @@ def fence(lines: Sequence[str]) -> str:
 
 def fenced_line(text: str) -> str:
     """Give a line for a block of code: what is hidden in it shown, and cut where it is very long."""
-    shown = visible(text)
+    shown = visible(text[: FENCED_LINE_LENGTH + 1])
     return shown if len(shown) <= FENCED_LINE_LENGTH else shown[: FENCED_LINE_LENGTH - 1] + "…"
 
 
@@ -91,6 +87,12 @@ def fit(items: Sequence[str], limit_bytes: int, noun: str) -> tuple[list[str], s
 def _in_json(count: int, noun: str) -> str:
     """Announce what was cut, and say where it is."""
     return f"… {plural(count, f'more {noun}')} {'is' if count == 1 else 'are'} in the JSON report (`-o report.json`)"
+
+
+def _set_words(words: Sequence[str]) -> Iterator[str]:
+    """Set words, each with a blank after it; the first may not look like the start of a list or a heading."""
+    for i, word in enumerate(words):
+        yield f"{code(word) if i == 0 and _BLOCK_START.fullmatch(word) else _word(word)} "
 
 
 def _word(word: str) -> str:

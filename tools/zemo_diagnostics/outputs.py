@@ -131,7 +131,7 @@ def _put_in_place(part: Path, path: Path, *, force: bool) -> None:
     path.open("x").close()
     try:
         part.replace(path)
-    except OSError:
+    except BaseException:
         path.unlink(missing_ok=True)
         raise
 

@@ -77,7 +77,8 @@ _CARD = re.compile(
 # file's suffix nor before a fraction: "/data/a.fit and 2/6" ends at "a.fit".
 _APOSTROPHE = r"(?<=\w)['’](?=\w)"
 _WORD = rf"(?:[^\s/\\\"'<>|:]|{_APOSTROPHE})+"
-_PART = rf"{_WORD}(?:(?<!\.\w\w)(?<!\.\w\w\w)(?<!\.\w\w\w\w) +(?!\d+/|\w/){_WORD}){{0,4}}"
+_NO_SUFFIX = "".join(rf"(?<!\.{letters}{stop})" for letters in (r"\w\w", r"\w{3}", r"\w{4}") for stop in ("", "[,;.)]"))
+_PART = rf"{_WORD}(?:{_NO_SUFFIX} +(?!\d+/|\w/){_WORD}){{0,4}}"
 _LAST = rf"(?:[^\s/\\\"'<>|:,;()\[\]{{}}]|{_APOSTROPHE})+"
 _URL = re.compile(rf"{_LEFT}(?:file|smb|nfs|afp|s?ftp):/{{1,3}}(?:(?=[A-Z]:[\\/])|(.))", re.IGNORECASE)
 _POSIX = re.compile(rf"(?<![\w/.~)\]}}%>\\])(?:~|{TEMP}|(?:\.\.?/)*\.\.?)?(?:(?<!:)//|/(?!/))(?:{_PART}/+)*({_LAST})/*")

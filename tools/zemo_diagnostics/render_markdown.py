@@ -17,7 +17,6 @@ from .finding_groups import (
     group_findings,
     parity_state,
     report_state,
-    shown_evidence,
     tile_levels,
 )
 from .markdown_text import code, fence, fenced_line, fit, folded, prose, size, table
@@ -33,7 +32,7 @@ FOLD_BYTES = 9_000
 _FOLD_MARKUP_BYTES = 400
 
 MAX_MESSAGES = 12
-MAX_TILE_MESSAGES = 3
+MAX_TILE_MESSAGES = 5
 MAX_EVIDENCE = 5
 MAX_APART = 12
 
@@ -77,7 +76,7 @@ def _findings(report: Report) -> Iterator[str]:
     """List the findings, those of a kind together."""
     yield "### Findings"
     items = [_finding(group) for group in group_findings(report.findings)]
-    taken, more = fit(items, FINDINGS_BYTES, "kind of finding")
+    taken, more = fit(items, FINDINGS_BYTES, "kind")
     yield "\n".join(taken) or "None."
     if more:
         yield more
@@ -91,9 +90,8 @@ def _finding(group: FindingGroup) -> str:
     lines += [f"  - {prose(message)}" for message in group.messages[:limit]]
     if len(group.messages) > limit:
         lines.append(f"  - … and {len(group.messages) - limit} more")
-    evidence = [code(item) for item in shown_evidence(group, group.messages)]
-    if evidence:
-        lines.append(f"  - See: {wording.first_few(evidence, MAX_EVIDENCE)}")
+    if group.evidence:
+        lines.append(f"  - See: {wording.first_few([code(item) for item in group.evidence], MAX_EVIDENCE)}")
     lines += [f"  - To do: {prose(remedy)}" for remedy in group.remedies[:MAX_TILE_MESSAGES]]
     return "\n".join(lines)
 

@@ -17,20 +17,19 @@ from .finding_groups import (
     level_state,
     parity_state,
     report_state,
-    shown_evidence,
     tile_levels,
 )
 from .layout import Page, columns, draw, drawable, wrap
 from .redaction import map_strings
 from .report import exit_code, verdict
-from .results import Report, RunGating, RunParity, RunStatus, TileGating, TileParity, VariantRun
+from .results import Report, RunGating, RunParity, RunStatus, TileGating, TileParity, UnusableFile, VariantRun
 
 # How much is shown before "and ... more".
 MAX_TILES = 60
 MAX_TILES_OF_MANY = 20
 MAX_TILE_DETAILS = 12
 MAX_MESSAGES = 30
-MAX_TILE_MESSAGES = 3
+MAX_TILE_MESSAGES = 5
 MAX_EVIDENCE = 3
 
 # Narrower pages get stacked lines instead of a table; up to this many tiles are always told at length.
@@ -235,8 +234,8 @@ def _parity_block(tile: TileParity, page: Page) -> Iterator[Text]:
     if tile.comparison:
         for line in sentences.comparison_lines(tile.comparison):
             yield from _say(line, page, indent=6, hang=2)
-    yield from _frames_apart("left out", [f"{file.name}: {file.reason}" for file in tile.left_out], page)
-    yield from _frames_apart("no signal", [f"{file.name}: {file.reason}" for file in tile.no_signal], page)
+    yield from _frames_apart("left out", tile.left_out, page)
+    yield from _frames_apart("no signal", tile.no_signal, page)
 
 
 def _runs(tile: TileParity, page: Page) -> Iterator[Text]:
@@ -263,13 +262,13 @@ def _runs_that_failed(runs: Sequence[VariantRun], tile: TileParity, page: Page) 
         yield from _say(text, page, indent=6, hang=2, style=style)
 
 
-def _frames_apart(label: str, sentences: Sequence[str], page: Page) -> Iterator[Text]:
+def _frames_apart(label: str, files: Sequence[UnusableFile], page: Page) -> Iterator[Text]:
     """Name frames that were left out or that hold nothing, the first few."""
-    if sentences:
-        yield from _say(f"{label}: {wording.plural(len(sentences), 'frame')}", page, indent=6)
-        for sentence in sentences[:MAX_EVIDENCE]:
-            yield from _say(sentence, page, indent=8, hang=2)
-        yield from _and_more(len(sentences) - MAX_EVIDENCE, page, indent=8)
+    if files:
+        yield from _say(f"{label}: {wording.plural(len(files), 'frame')}", page, indent=6)
+        for file in files[:MAX_EVIDENCE]:
+            yield from _say(f"{file.name}: {file.reason}", page, indent=8, hang=2)
+        yield from _and_more(len(files) - MAX_EVIDENCE, page, indent=8)
 
 
 def _and_more(count: int, page: Page, *, indent: int) -> Iterator[Text]:
@@ -300,9 +299,8 @@ def _finding(group: FindingGroup, page: Page) -> Iterator[Text]:
     for message in messages:
         yield from _say(message, page, indent=6, hang=2)
     yield from _and_more(len(group.messages) - limit, page, indent=6)
-    evidence = shown_evidence(group, group.messages)
-    if evidence:
-        yield from _say(f"see: {wording.first_few(evidence, MAX_EVIDENCE)}", page, indent=6, hang=2, style="dim")
+    if group.evidence:
+        yield from _say(f"see: {wording.first_few(group.evidence, MAX_EVIDENCE)}", page, indent=6, hang=2, style="dim")
     for remedy in group.remedies[:MAX_EVIDENCE]:
         yield from _say(f"to do: {remedy}", page, indent=6, hang=2)
 

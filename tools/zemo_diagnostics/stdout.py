@@ -42,9 +42,13 @@ def print_text(text: str, *, encoding: str | None = None) -> None:
     """Print text in an encoding, the terminal's own by default; what that cannot show is escaped, never an error."""
     encoding = encoding or sys.stdout.encoding or "utf-8"
     data = text.encode(encoding, "backslashreplace")
-    sys.stdout.flush()
-    sys.stdout.buffer.write(data)
-    sys.stdout.buffer.flush()
+    try:
+        sys.stdout.flush()
+        sys.stdout.buffer.write(data)
+        sys.stdout.buffer.flush()
+    except BrokenPipeError:
+        # Whoever read this has gone (`| head`): no error. Python would flush, and complain, once more at its end.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _draws_signs() -> bool:

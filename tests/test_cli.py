@@ -1,0 +1,268 @@
+"""The command line as its users meet it: in a process of its own, with its exit codes."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import psutil
+import pytest
+
+import zemo_diag
+from tests.conftest import FIXTURES, ROOT
+from zemo_diagnostics.sample_groups import write_group
+
+SCRIPT = ROOT / "tools" / "zemo_diag.py"
+
+
+def zemo(*arguments: object, cwd: Path = ROOT, **environment: str) -> subprocess.CompletedProcess[str]:
+    """Run the tool as a plain script, its output piped."""
+    return subprocess.run(
+        [sys.executable, str(SCRIPT), *map(str, arguments)],
+        capture_output=True,
+        encoding="utf-8",
+        cwd=cwd,
+        env=os.environ | {"PYTHONIOENCODING": "utf-8"} | environment,
+        check=False,
+    )
+
+
+def test_gating_prints_the_report_and_ends_with_the_verdict() -> None:
+    done = zemo("gating", FIXTURES / "mixed_by_tile")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "tile_enabled=False" in done.stdout
+    assert "tile_enabled=True" in done.stdout
+    assert "4 tiles, alt-az cleanup on 2" in done.stdout[-300:]
+    assert "\x1b" not in done.stdout
+
+
+def test_parity_prints_the_report_and_ends_with_the_verdict() -> None:
+    done = zemo("kappa-parity", FIXTURES / "mixed_by_tile", "--tile", 1)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "identical: 1 tile, every bit the same" in done.stdout[-300:]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ((), "Usage"),
+        (("gating",), "Missing argument 'FOLDER'"),
+        (("gating", "no/such/folder"), "no such folder"),
+        (("gating", FIXTURES / "README.md"), "is a file"),
+        (("gating", ROOT / "docs"), "no frame in"),
+        (("gating", FIXTURES / "eq_only", "--panel-deg", "0"), "panel-deg"),
+        (("gating", FIXTURES / "eq_only", "-o", "report.pdf"), ".json, .md"),
+        (("gating", FIXTURES / "eq_only", "-o", "none/report.md"), "no folder"),
+        (("kappa-parity", FIXTURES / "eq_only", "--tile", "9"), "no tile 9"),
+        (("kappa-parity", FIXTURES / "eq_only", "--crop", "big"), "such as 480x640"),
+        (("findings", "ZD000"), "no finding has the code ZD000"),
+        (("fly",), "No such command 'fly'"),
+    ],
+)
+def test_wrong_usage_is_a_sentence_and_exits_2(arguments: tuple[object, ...], words: str) -> None:
+    done = zemo(*arguments)
+    assert done.returncode == 2
+    assert words in done.stderr + done.stdout
+    assert "Traceback" not in done.stderr
+
+
+def test_a_folder_of_unusable_files_names_each(tmp_path: Path) -> None:
+    for name in ("empty.fit", "text_renamed.fit"):
+        shutil.copy(FIXTURES / "unusable" / name, tmp_path)
+    done = zemo("gating", tmp_path)
+    assert done.returncode == 2
+    assert "empty.fit: it is empty" in done.stderr
+    assert "text_renamed.fit: it is not a FITS file" in done.stderr
+
+
+def test_findings_of_error_level_exit_1() -> None:
+    assert zemo("gating", FIXTURES / "mixed_one_folder", "--no-split").returncode == 1
+    assert zemo("gating", FIXTURES / "mixed_one_folder").returncode == 0
+
+
+def test_files_are_written_by_suffix_and_never_overwritten(tmp_path: Path) -> None:
+    outputs = [tmp_path / name for name in ("a.json", "a.md", "a.txt")]
+    arguments = [argument for path in outputs for argument in ("-o", path)]
+    done = zemo("gating", FIXTURES / "eq_only", *arguments)
+    assert (done.returncode, done.stderr.count("Wrote")) == (0, 3)
+    assert json.loads(outputs[0].read_text(encoding="utf-8"))["exit_code"] == 0
+    before = [path.read_bytes() for path in outputs]
+    again = zemo("gating", FIXTURES / "eq_only", *arguments)
+    assert again.returncode == 2
+    assert "--force" in again.stderr
+    assert [path.read_bytes() for path in outputs] == before
+    assert zemo("gating", FIXTURES / "eq_only", *arguments, "--force").returncode == 0
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["a.json", "a.md", "a.txt"]
+
+
+def test_json_on_stdout_is_one_document() -> None:
+    document = json.loads(zemo("gating", FIXTURES / "eq_only", "--format", "json").stdout)
+    assert document["schema_version"] == 1
+
+
+def test_reports_name_no_place_serial_or_path(tmp_path: Path) -> None:
+    folder = tmp_path / "lights"
+    write_group("mixed_by_tile", folder, frames=2, shape=(32, 24))
+    for form in ("terminal", "json", "markdown"):
+        text = zemo("gating", folder, "--format", form).stdout + zemo("kappa-parity", folder, "--format", form).stdout
+        for private in (str(tmp_path), "0badcafe", "45.67", "-34.56", "SITELAT"):
+            assert private not in text, (form, private)
+
+
+def test_nothing_of_the_users_is_touched() -> None:
+    def state() -> dict[Path, tuple[int, int]]:
+        files = (path for path in FIXTURES.rglob("*") if path.is_file())
+        return {path: (path.stat().st_mtime_ns, path.stat().st_size) for path in files}
+
+    before = state()
+    for name in ("mixed_by_tile", "compressed", "npy_cache", "unusable"):
+        zemo("kappa-parity", FIXTURES / name)
+    assert state() == before
+
+
+@pytest.mark.parametrize("columns", [60, 100])
+def test_no_line_is_wider_than_the_terminal(columns: int) -> None:
+    for arguments in (("gating", FIXTURES / "mixed_one_folder"), ("kappa-parity", FIXTURES / "hard")):
+        done = zemo(*arguments, COLUMNS=str(columns))
+        assert max(map(len, done.stdout.splitlines())) <= columns
+
+
+def test_a_cp1252_stream_gets_what_it_can_show() -> None:
+    done = subprocess.run(
+        [sys.executable, str(SCRIPT), "gating", str(FIXTURES / "mixed_by_tile")],
+        capture_output=True,
+        env=os.environ | {"PYTHONIOENCODING": "cp1252"},
+        check=False,
+    )
+    assert done.returncode == 0
+    assert "tile_enabled=True" in done.stdout.decode("cp1252")
+
+
+def test_a_reader_that_goes_away_is_no_error() -> None:
+    with subprocess.Popen(
+        [sys.executable, str(SCRIPT), "gating", str(FIXTURES / "mixed_by_tile")],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    ) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        process.stdout.close()
+        assert process.stderr.read() == b""
+        assert process.wait(60) == 0
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Ctrl-C is sent by a signal of POSIX")
+def test_ctrl_c_leaves_no_child_and_writes_what_is_known(tmp_path: Path) -> None:
+    write_group("mixed_by_tile", tmp_path / "lights", frames=3, shape=(64, 48))
+    big = tmp_path / "lights" / "tile_99"
+    write_group("eq_only", big, frames=24, shape=(1200, 1080))
+    report = tmp_path / "report.json"
+    with subprocess.Popen(
+        [sys.executable, str(SCRIPT), "kappa-parity", str(tmp_path / "lights"), "-o", str(report)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        encoding="utf-8",
+    ) as process:
+        _wait_for_the_child_of(process.pid, "tile_99")
+        process.send_signal(signal.SIGINT)
+        stdout, stderr = process.communicate(timeout=60)
+    assert process.returncode == 130, stderr
+    assert "interrupted" in stdout[-200:]
+    document = json.loads(report.read_text(encoding="utf-8"))
+    assert document["interrupted"] is True
+    assert [tile["verdict"] for tile in document["parity"]["tiles"]] == ["identical"] * 4
+    time.sleep(0.2)
+    assert not [one for one in psutil.process_iter(["cmdline"]) if str(tmp_path) in " ".join(one.info["cmdline"] or ())]
+
+
+def _wait_for_the_child_of(pid: int, frame: str) -> None:
+    """Wait until a child of a process works on a tile."""
+    for _ in range(600):
+        if any(frame in _job_of(child) for child in psutil.Process(pid).children()):
+            return
+        time.sleep(0.1)
+    raise AssertionError(f"no child came to {frame}")
+
+
+def _job_of(child: psutil.Process) -> str:
+    """Read the job of a child; empty where it has gone or not begun."""
+    try:
+        return Path(child.cmdline()[-1]).read_text(encoding="utf-8")
+    except (psutil.Error, OSError, IndexError, UnicodeDecodeError):
+        return ""
+
+
+def test_help_imports_neither_numpy_nor_astropy() -> None:
+    code = (
+        "import sys; sys.argv = ['zemo-diag', '--help']; sys.path.insert(0, 'tools'); import zemo_diag\n"
+        "try: zemo_diag.main()\n"
+        "except SystemExit as end: assert not end.code, end.code\n"
+        "heavy = {'numpy', 'astropy', 'rich', 'psutil', 'cv2'} & set(sys.modules); assert not heavy, heavy\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+
+
+def test_a_fault_of_our_own_is_a_sentence_and_exits_4(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def fail(*_: object, **__: object) -> None:
+        raise ZeroDivisionError("oh")
+
+    monkeypatch.setattr("zemo_diagnostics.commands.run_gating", fail)
+    assert zemo_diag.run(["gating", str(FIXTURES / "eq_only")]) == 4
+    error = capsys.readouterr().err
+    assert "a fault of zemo-diag itself (ZeroDivisionError: oh)" in error
+    assert "Traceback" not in error
+
+
+def test_dropped_into_a_checkout_it_examines_the_modules_there(tmp_path: Path) -> None:
+    checkout = tmp_path / "zemosaic"
+    shutil.copytree(ROOT / "tools", checkout / "tools", ignore=shutil.ignore_patterns("__pycache__"))
+    for name in ("zemosaic_worker.py", "zemosaic_align_stack.py"):
+        text = (ROOT / name).read_text(encoding="utf-8")
+        (checkout / name).write_text(f"{text}\nprint('noise of {name}')\n", encoding="utf-8")
+    script = checkout / "tools" / "zemo_diag.py"
+    done = subprocess.run(
+        [sys.executable, str(script), "kappa-parity", str(FIXTURES / "hard"), "--format", "json"],
+        capture_output=True,
+        encoding="utf-8",
+        check=False,
+        cwd=tmp_path,
+    )
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["exit_code"] == 0
+    assert "noise of zemosaic_align_stack.py" in done.stderr
+
+
+def test_a_checkout_without_the_patch_is_one_sentence(tmp_path: Path) -> None:
+    shutil.copytree(ROOT / "tools", tmp_path / "tools", ignore=shutil.ignore_patterns("__pycache__"))
+    for name in ("zemosaic_worker.py", "zemosaic_align_stack.py"):
+        (tmp_path / name).write_text("def _cpu_stack_kappa_fallback(frames): ...\n", encoding="utf-8")
+    done = subprocess.run(
+        [sys.executable, str(tmp_path / "tools" / "zemo_diag.py"), "gating", str(FIXTURES / "hard")],
+        capture_output=True,
+        encoding="utf-8",
+        check=False,
+    )
+    assert done.returncode == 2
+    assert "zemosaic_worker.py has no _infer_group_eqmode" in done.stderr
+    assert len(done.stderr.splitlines()) == 1
+
+
+def test_the_demo_shows_both_reports() -> None:
+    done = zemo("demo")
+    assert done.returncode == 0, done.stderr
+    assert "alt-az cleanup on 2" in done.stdout[-400:]
+    assert "identical: 4 tiles" in done.stdout[-400:]
+
+
+def test_findings_are_explained() -> None:
+    assert "ZD101  error" in zemo("findings").stdout
+    assert "What to do:" in zemo("findings", "zd101", "ZD209").stdout

@@ -1,0 +1,38 @@
+"""The documentation says what the program does."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+import zemo_diag
+from docs import make_pages
+from tests.conftest import ROOT
+
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("path", make_pages.pages(), ids=lambda path: path.name)
+def test_pages_made_from_the_code_are_up_to_date(path: object) -> None:
+    pages = {str(key): text for key, text in make_pages.pages().items()}
+    with open(str(path), encoding="utf-8") as page:  # noqa: PTH123 - ids and values share one type here
+        assert page.read() == pages[str(path)], "run: make docs"
+
+
+def test_every_command_is_in_the_readme_and_has_an_example() -> None:
+    for name, command in zemo_diag.cli.commands.items():
+        assert f"zemo-diag {name}" in README
+        assert command.epilog is not None
+        assert f"zemo-diag {name}" in command.epilog
+
+
+def test_every_option_in_the_readme_exists() -> None:
+    known = {option for command in zemo_diag.cli.commands.values() for p in command.params for option in p.opts}
+    used = set(re.findall(r"zemo-diag [^\n`]*?(--[a-z-]+)", README))
+    assert used <= known | {"--help", "--version"}
+
+
+def test_every_link_of_the_readme_leads_somewhere() -> None:
+    for target in re.findall(r"\]\(([^)#]+)\)", README):
+        assert target.startswith("https://") or (ROOT / target).exists(), target

@@ -1,0 +1,172 @@
+"""The gating of whole folders, and the checks that look at it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from zemo_diagnostics import findings
+from zemo_diagnostics.commands import GroupingOptions, run_gating
+from zemo_diagnostics.findings import Evidence, FindingKind, find, load_checks
+from zemo_diagnostics.results import Finding, Level, ModeCounts, Report, RunGating, Source, TileGating, UnusableFile
+
+
+def quiet(_what: str, _part: float) -> None:
+    pass
+
+
+def gate(folder: Path, *, requested: bool = True, **grouping: object) -> Report:
+    return run_gating(folder, GroupingOptions(**grouping), requested=requested, say=quiet)  # type: ignore[arg-type]
+
+
+def codes(report: Report) -> set[str]:
+    return {finding.code for finding in report.findings}
+
+
+def tiles_of(report: Report) -> tuple[TileGating, ...]:
+    assert report.gating is not None
+    return report.gating.tiles
+
+
+def test_mixed_tiles_are_gated_one_by_one(fixtures: Path) -> None:
+    report = gate(fixtures / "mixed_by_tile")
+    decisions = [(tile.eqmode, tile.tile_enabled, tile.before_enabled) for tile in tiles_of(report)]
+    assert decisions == [("EQ", False, True), ("ALT_AZ", True, True)] * 2
+    assert tiles_of(report)[0].log_line == (
+        "P3_ALTaz_GATING: tile_id=1 eqmode=EQ global_enabled=True => tile_enabled=False"
+    )
+    assert tiles_of(report)[0].evidence == "EQMODE=1 in 4 of 4 headers (first frame)"
+    assert codes(report) == {"ZD107"}
+
+
+def test_an_eq_only_run_is_not_cleaned(fixtures: Path) -> None:
+    report = gate(fixtures / "eq_only")
+    assert report.gating is not None
+    assert (report.gating.requested, report.gating.effective) == (True, False)
+    assert report.gating.log_message == (
+        "ALTaz cleanup requested but no ALT_AZ frames detected -> disabled (EQ-only run)."
+    )
+    assert not any(tile.tile_enabled for tile in tiles_of(report))
+
+
+def test_an_altaz_run_is_cleaned_even_unasked(fixtures: Path) -> None:
+    report = gate(fixtures / "altaz_only", requested=False)
+    assert [(tile.tile_enabled, tile.before_enabled) for tile in tiles_of(report)] == [(True, False)]
+    assert not report.findings
+
+
+def test_frames_without_eqmode(fixtures: Path) -> None:
+    report = gate(fixtures / "no_eqmode")
+    assert [tile.eqmode for tile in tiles_of(report)] == ["UNKNOWN", "UNKNOWN"]
+    assert {"ZD103", "ZD109"} <= codes(report)
+
+
+def test_odd_values_are_counted_as_what_they_say(fixtures: Path) -> None:
+    (tile,) = tiles_of(gate(fixtures / "odd_values", split=False))
+    assert tile.counts == ModeCounts(eq=5, altaz=3, unknown=3, other=4)
+    modes = {name.split("_")[1]: mode for name, mode in tile.frame_modes}
+    assert modes["EQMODE two"] == "EQMODE_2"
+    assert modes["EQMODE text EQ"] == "EQMODE_EQ"
+    assert modes["EQMODE in a comment"] == "UNKNOWN"
+
+
+def test_a_tile_that_mixes_both_modes_is_an_error(fixtures: Path) -> None:
+    report = gate(fixtures / "mixed_one_folder", split=False)
+    mixed = next(finding for finding in report.findings if finding.code == "ZD101")
+    assert mixed.level is Level.ERROR
+    assert len(mixed.evidence) == 2
+    assert "ZD102" in codes(report)
+    assert not {"ZD101", "ZD102"} & codes(gate(fixtures / "mixed_one_folder"))
+
+
+def test_stacks_and_shapes_among_the_frames(fixtures: Path) -> None:
+    assert "ZD110" in codes(gate(fixtures / "rgb_cubes"))
+    assert "ZD106" in codes(gate(fixtures / "hard"))
+
+
+def test_unusable_files_are_named_one_by_one(fixtures: Path) -> None:
+    report = gate(fixtures / "unusable")
+    named = [finding for finding in report.findings if finding.code == "ZD001"]
+    assert len(named) == 11
+    assert all(finding.evidence[0] in finding.message for finding in named)
+
+
+def test_the_real_frames(real_data: Callable[[str], Path]) -> None:
+    folder = real_data("seestar_s50_ngc7023_mixed")
+    assert [(tile.eqmode, tile.frames) for tile in tiles_of(gate(folder))] == [("UNKNOWN", 4), ("EQ", 2)]
+    report = gate(folder, group_by="all")
+    (tile,) = tiles_of(report)
+    assert (tile.eqmode, tile.deciding_index, tile.counts) == ("EQ", 4, ModeCounts(2, 0, 4, 0))
+    assert {"ZD103", "ZD105"} <= codes(report)
+    assert "S50_" not in repr(report)
+
+
+def tile(**changes: object) -> TileGating:
+    base = TileGating(
+        tile_id=3,
+        name="panel 3",
+        frames=4,
+        counts=ModeCounts(4, 0, 0, 0),
+        eqmode="EQ",
+        evidence="",
+        deciding_index=0,
+        tile_enabled=False,
+        before_enabled=False,
+        reason="",
+        log_line="",
+        frame_modes=tuple((f"{i}.fit", "EQ") for i in range(4)),
+        telescopes=(("Seestar S50", 4),),
+        shapes=(("4 × 4", 4),),
+    )
+    return replace(base, **changes)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("code", "changes"),
+    [
+        ("ZD101", {"counts": ModeCounts(2, 2, 0, 0)}),
+        ("ZD102", {"counts": ModeCounts(1, 3, 0, 0)}),
+        ("ZD103", {"counts": ModeCounts(1, 0, 3, 0)}),
+        ("ZD104", {"frame_modes": (("a.fit", "EQMODE_2"),)}),
+        ("ZD105", {"telescopes": (("Seestar S50", 2), ("Seestar S30", 2))}),
+        ("ZD106", {"shapes": (("4 × 4", 3), ("2 × 2", 1))}),
+        ("ZD107", {"before_enabled": True}),
+        ("ZD108", {"eqmode": "UNKNOWN", "deciding_index": None}),
+        ("ZD110", {"stacked_frames": ("a.fit",)}),
+        ("ZD111", {"name": "no pointing", "without_pointing": 4}),
+    ],
+)
+def test_each_check_finds_its_case_and_nothing_else(code: str, changes: dict[str, object]) -> None:
+    (kind,) = (kind for kind in load_checks() if kind.code == code)
+
+    def run(one: TileGating) -> list[Finding]:
+        return list(findings._run(kind, RunGating((one,), "", 4, 0, 0, False, False, "", None)))
+
+    assert not run(tile())
+    (found,) = run(tile(**changes))
+    assert (found.code, found.tile_id) == (code, 3)
+    assert found.message
+    assert found.remedy
+
+
+def test_a_check_that_crashes_is_a_finding(monkeypatch: pytest.MonkeyPatch) -> None:
+    def crash(_: Source) -> None:
+        """Crash."""
+        raise ZeroDivisionError("oh")
+
+    kind = FindingKind("ZD999", Level.INFO, "Crasher", "none", "source", crash)  # type: ignore[arg-type]
+    monkeypatch.setattr(findings, "CHECKS", [*load_checks(), kind])
+    found = find(Evidence(Source("x", 1, 1, (UnusableFile("a.fit", "why"),), "all")))
+    assert [finding.code for finding in found] == ["ZD001", "ZD901"]
+    assert "ZD999" in found[1].message
+
+
+def test_codes_are_unique_and_everything_is_said() -> None:
+    kinds = load_checks()
+    assert len({kind.code for kind in kinds}) == len(kinds)
+    for kind in kinds:
+        assert len(kind.meaning) > 30
+        assert len(kind.remedy) > 30

@@ -1,0 +1,251 @@
+"""kappa-parity on whole folders: the verdict, and every way in which a variant may not get there."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from zemo_diagnostics import bayer, child_process, parity
+from zemo_diagnostics.checks_parity import smallest_stack_that_rejects
+from zemo_diagnostics.commands import GroupingOptions, run_parity
+from zemo_diagnostics.parity import ParityOptions, central_window, noise_weights
+from zemo_diagnostics.report import exit_code, verdict
+from zemo_diagnostics.results import Report, RunStatus, TileParity, Verdict
+from zemo_diagnostics.sample_groups import write_group
+
+
+def quiet(_what: str, _part: float) -> None:
+    pass
+
+
+def compare(folder: Path, tile_ids: tuple[int, ...] = (), **options: Any) -> Report:
+    return run_parity(folder, GroupingOptions(), ParityOptions(**options), tile_ids=tile_ids, say=quiet)
+
+
+def only_tile(report: Report) -> TileParity:
+    assert report.parity is not None
+    (tile,) = report.parity.tiles
+    return tile
+
+
+def codes(report: Report) -> set[str]:
+    return {finding.code for finding in report.findings}
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """Give a folder of ten small frames of one tile."""
+    write_group("eq_only", tmp_path / "lights", frames=10, shape=(64, 48))
+    return tmp_path / "lights"
+
+
+def spoil(monkeypatch: pytest.MonkeyPatch, variant: str, code: str) -> None:
+    """Let the child that runs one variant run some code before its job (the others run as they are)."""
+    original = subprocess.Popen
+    before = (
+        "import json, pathlib, runpy, sys; job = json.loads(pathlib.Path(sys.argv[1]).read_text(encoding='utf-8'));"
+        f"spoiled = job.get('variant') == {variant!r}\n"
+        f"if spoiled:\n {code}\n"
+        "from zemo_diagnostics import job_child; job_child.main(pathlib.Path(sys.argv[1]))\n"
+    )
+
+    def start(command: list[str], **options: Any) -> subprocess.Popen[bytes]:
+        return original([sys.executable, "-c", before, *command[3:]], **options)
+
+    monkeypatch.setattr(child_process.subprocess, "Popen", start)  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize("weights", ["none", "noise"])
+def test_ten_frames_are_identical_with_both_peaks(folder: Path, weights: str) -> None:
+    report = compare(folder, weights=weights)
+    tile = only_tile(report)
+    assert tile.verdict is Verdict.IDENTICAL
+    assert [run.variant for run in tile.runs] == ["fullframe", "chunked"]
+    for run in tile.runs:
+        assert run.status is RunStatus.OK
+        assert run.peak_rss_bytes is not None
+        assert run.peak_rss_bytes > 10 << 20
+        assert run.memory_method
+        assert run.wall_s is not None
+    assert (exit_code(report), tile.used, tile.debayered) == (0, 10, bayer.opencv_is_there())
+    assert verdict(report).startswith("identical: 1 tile")
+
+
+@pytest.mark.parametrize("bit", [0, 22, 31])
+def test_one_flipped_bit_is_different_and_exits_1(folder: Path, monkeypatch: pytest.MonkeyPatch, bit: int) -> None:
+    flip = (
+        "import numpy as np; save = np.save; "
+        f"np.save = lambda file, a: (a.reshape(-1).view(np.uint32).__setitem__(77, a.reshape(-1).view(np.uint32)[77] "
+        f"^ np.uint32(1 << {bit})), save(file, a))"
+    )
+    spoil(monkeypatch, "chunked", flip)
+    report = compare(folder)
+    comparison = only_tile(report).comparison
+    assert comparison is not None
+    assert (comparison.verdict, comparison.differing) == (Verdict.DIFFERENT, 1)
+    assert exit_code(report) == 1
+    assert "ZD201" in codes(report)
+
+
+@pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="signals of POSIX")
+@pytest.mark.parametrize("variant", ["fullframe", "chunked"])
+def test_a_killed_variant_is_a_finding_and_exits_3(folder: Path, monkeypatch: pytest.MonkeyPatch, variant: str) -> None:
+    spoil(monkeypatch, variant, "import os, signal; os.kill(os.getpid(), signal.SIGKILL)")
+    report = compare(folder)
+    assert only_tile(report).verdict is Verdict.NOT_COMPARED
+    found = next(finding for finding in report.findings if finding.code == "ZD204")
+    assert "SIGKILL" in found.message
+    assert variant in found.message
+    assert exit_code(report) == 3
+
+
+def test_a_variant_that_hangs_is_a_finding_and_exits_3(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    spoil(monkeypatch, "chunked", "import time; time.sleep(600)")
+    report = compare(folder, timeout_s=5.0)
+    assert "ZD205" in codes(report)
+    assert exit_code(report) == 3
+
+
+def test_a_variant_that_raises_is_a_finding_and_the_other_tiles_go_on(
+    fixtures: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    allocate = "raise_ = MemoryError('Unable to allocate 32.4 GiB for an array with shape (839, 1920, 1080, 3)')"
+    code = (
+        f"import zemosaic_align_stack as m; {allocate}\n"
+        " if 'tile_01' in job['frames'][0]['path']:\n"
+        "  def fail(*a, **k): raise raise_\n"
+        "  m._cpu_stack_kappa_fallback_fullframe = fail"
+    )
+    spoil(monkeypatch, "fullframe", code)
+    report = compare(fixtures / "mixed_by_tile")
+    assert report.parity is not None
+    verdicts = [tile.verdict for tile in report.parity.tiles]
+    assert verdicts == [Verdict.NOT_COMPARED] + [Verdict.IDENTICAL] * 3
+    found = next(finding for finding in report.findings if finding.code == "ZD203")
+    assert "Unable to allocate 32.4 GiB" in found.message
+    assert exit_code(report) == 3
+
+
+def test_a_tile_too_large_for_memory_is_compared_on_a_band_and_exits_0(tmp_path: Path) -> None:
+    write_group("eq_only", tmp_path, frames=20, shape=(512, 256))
+    report = compare(tmp_path, memory_limit_bytes=(160 << 20) + (110 << 20))
+    tile = only_tile(report)
+    assert [run.variant for run in tile.runs] == ["fullframe", "chunked", "chunked"]
+    full, band, whole = tile.runs
+    assert full.rows == band.rows != whole.rows == (0, 512)
+    assert 0 < full.rows[1] - full.rows[0] < 512
+    assert abs((full.rows[0] + full.rows[1]) / 2 - 256) <= 1
+    assert tile.verdict is Verdict.IDENTICAL
+    assert "ZD206" in codes(report)
+    assert exit_code(report) == 0
+
+
+def test_where_not_even_a_row_fits_nothing_is_endangered(folder: Path) -> None:
+    report = compare(folder, memory_limit_bytes=1 << 20)
+    assert {run.status for run in only_tile(report).runs} == {RunStatus.SKIPPED}
+    assert {"ZD206", "ZD213"} <= codes(report)
+    assert exit_code(report) == 0
+
+
+def test_frames_without_signal_or_of_another_shape_are_named(fixtures: Path) -> None:
+    report = compare(fixtures / "hard")
+    tile = only_tile(report)
+    assert sorted(file.reason.split()[0] for file in tile.no_signal) == ["all", "constant"]
+    assert (tile.frames, tile.used, len(tile.left_out)) == (7, 6, 1)
+    assert {"ZD207", "ZD210"} <= codes(report)
+    assert tile.verdict is Verdict.IDENTICAL
+
+
+def test_a_frame_whose_pixels_cannot_be_read_is_left_out(fixtures: Path) -> None:
+    report = compare(fixtures / "unusable")
+    tile = only_tile(report)
+    assert tile.used == 0
+    assert "cannot be unpacked" in tile.left_out[0].reason
+    assert {"ZD210", "ZD213"} <= codes(report)
+
+
+@pytest.mark.parametrize("name", ["npy_cache", "rgb_cubes", "compressed"])
+def test_every_kind_of_frame_is_compared(fixtures: Path, name: str) -> None:
+    report = compare(fixtures / name)
+    tile = only_tile(report)
+    assert tile.verdict is Verdict.IDENTICAL
+    assert tile.used == tile.frames
+    assert tile.shape[2:] == (() if name == "compressed" and not bayer.opencv_is_there() else (3,))
+
+
+def test_without_opencv_the_raw_mosaic_is_stacked_and_said(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bayer, "opencv_is_there", lambda: False)
+    report = compare(folder)
+    tile = only_tile(report)
+    assert (tile.shape, tile.debayered, tile.raw_mosaic) == ((64, 48), False, True)
+    assert "ZD211" in codes(report)
+
+
+def test_crop_and_max_frames(folder: Path) -> None:
+    report = compare(folder, crop=(20, 30), max_frames=3)
+    tile = only_tile(report)
+    assert (tile.shape[:2], tile.used) == ((20, 30), 3)
+    assert tile.runs[0].rows == (22, 42)
+    assert "ZD209" in codes(report)
+
+
+def test_one_tile_can_be_chosen(fixtures: Path) -> None:
+    report = compare(fixtures / "mixed_by_tile", tile_ids=(3,))
+    assert only_tile(report).tile_id == 3
+
+
+def test_an_interrupt_keeps_what_is_known(fixtures: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    original = parity._TileRun.compare
+
+    def compare_two_then_stop(self: Any) -> TileParity:
+        if self.tile.tile_id == 3:
+            raise KeyboardInterrupt
+        return original(self)
+
+    monkeypatch.setattr(parity._TileRun, "compare", compare_two_then_stop)
+    report = compare(fixtures / "mixed_by_tile")
+    assert report.parity is not None
+    assert [tile.tile_id for tile in report.parity.tiles] == [1, 2]
+    assert (report.interrupted, exit_code(report)) == (True, 130)
+    assert verdict(report).endswith("interrupted: this is what was known by then")
+
+
+@pytest.mark.parametrize("name", ["seestar_s50_ngc7023_mixed", "microobservatory_hatp32"])
+def test_the_real_frames_are_identical(real_data: Callable[[str], Path], name: str) -> None:
+    report = compare(real_data(name), crop=(400, 400))
+    assert exit_code(report) == 0
+    assert verdict(report).startswith("identical")
+
+
+def test_central_windows() -> None:
+    assert central_window((100, 50, 3), None) == (0, 0, 100, 50)
+    assert central_window((100, 50), (10, 20)) == (45, 15, 10, 20)
+    assert central_window((100, 50), (1000, 20)) == (0, 15, 100, 20)
+
+
+def test_noise_weights_have_zemosaics_shapes() -> None:
+    assert np.array(noise_weights([[1.0], [2.0]])).tolist() == [[1.0], [0.25]]
+    colour = np.array(noise_weights([[1.0, 2.0, 4.0], [2.0, 2.0, 2.0], [0.0, 4.0, 8.0]]))
+    assert colour.shape == (3, 1, 1, 3)
+    assert np.isfinite(colour).all()
+    assert (colour > 0).all()
+    assert np.array(noise_weights([[0.0], [0.0]])).tolist() == [[1.0], [1.0]]
+
+
+@pytest.mark.parametrize(("kappa", "frames"), [(3.0, 8), (2.0, 3), (1.0, 3), (2.5, 6)])
+def test_how_many_frames_a_kappa_needs(kappa: float, frames: int) -> None:
+    def rejects(n: int) -> bool:
+        values = np.zeros(n)
+        values[0] = 1.0
+        return bool(np.median(values) + kappa * values.std() < 1.0)
+
+    assert smallest_stack_that_rejects(kappa) == frames
+    assert rejects(frames)
+    assert frames == 3 or not rejects(frames - 1)

@@ -1,0 +1,177 @@
+"""The Markdown form: summary first, within its bytes, and of its own shape whatever a user's text holds."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from markdown_it import MarkdownIt
+
+from tests.reports import (
+    NASTY,
+    SAMPLES,
+    big_report,
+    died_report,
+    finding,
+    gating_report,
+    interrupted_report,
+    nasty_report,
+    parity_report,
+    tile_parity,
+)
+from zemo_diagnostics.markdown_text import code, fence, fit, prose, size
+from zemo_diagnostics.render_markdown import LIMIT_BYTES, render_markdown
+
+TABLE_TAGS = {"table", "thead", "tbody", "tr", "th", "td"}
+OUR_TAGS = {"h2", "h3", "p", "strong", "ul", "li", "details", "summary", "pre"} | TABLE_TAGS
+
+
+def html_of(markdown: str) -> str:
+    """Render as GitHub does, as far as tables, code and inline HTML go."""
+    return str(MarkdownIt("commonmark").enable(["table", "strikethrough"]).render(markdown))
+
+
+def without_code(html: str) -> str:
+    """Take out what is set as code: there everything is read literally."""
+    return re.sub(r"<code\b.*?</code>", "", html, flags=re.DOTALL)
+
+
+def test_the_summary_comes_first() -> None:
+    lines = render_markdown(died_report()).splitlines()
+    assert lines[:12] == [
+        "## zemo-diag kappa-parity",
+        "",
+        "**Error: different: 1 of 3 tiles; 1 error**",
+        "",
+        "- Folder: `m31`: 24 frames in 3 tiles, grouped by folder",
+        "- Options: `--kappa-low 3.0 --kappa-high 3.0 --weights none`",
+        "- Versions: zemo-diag 0.1.0, Python 3.11.7, NumPy 2.4.6, astropy 8.0.2, OpenCV not installed",
+        "- Functions under test: this project",
+        "- Machine: Linux 6.8, `x86_64`, 8 cores, 16.0 GiB of memory",
+        "- Made: `2026-01-02T03:04:05Z`",
+        "- Exit code: 3",
+        "",
+    ]
+
+
+def test_findings_and_tiles_follow() -> None:
+    text = render_markdown(gating_report())
+    assert (
+        "- **ZD103** warning: Most frames do not say their mount mode (tile 2)\n"
+        "  - EQMODE is missing in 4 of 6 frames; the tile counts as EQ.\n"
+        "  - See: `Light_a.fit`, `Light_b.fit`, `Light_c.fit`, `Light_d.fit`\n"
+        "  - To do: Keep such frames in tiles of their own.\n"
+    ) in text
+    assert (
+        "| Tile | Name | State | Frames | Mode | Why | Cleanup | Before the patch |\n"
+        "| --- | --- | --- | --- | --- | --- | --- | --- |\n"
+        "| 1 | `panel_1` | ok | 6 EQ | `EQ` | EQMODE=1 in 6 of 6 headers | off | on |\n"
+        "| 2 | `panel_2` | warning | 2 EQ, 4 UNKNOWN | `EQ` | EQMODE=1 in 2 of 6 headers | off | on |\n"
+    ) in text
+    assert text.index("### Findings") < text.index("### Gating") < text.index("<details>")
+
+
+def test_no_findings_and_an_interruption_are_said() -> None:
+    assert "### Findings\n\nNone.\n" in render_markdown(parity_report())
+    assert "interrupted" in render_markdown(interrupted_report()).splitlines()[2]
+
+
+@pytest.mark.parametrize("name", SAMPLES)
+def test_it_stays_within_its_bytes_and_closes_what_it_opens(name: str) -> None:
+    text = render_markdown(SAMPLES[name]())
+    assert size(text) < LIMIT_BYTES
+    assert text.count("<details>") == text.count("</details>")
+    assert len(re.findall(r"^```", text, re.MULTILINE)) % 2 == 0
+
+
+def test_the_cut_is_announced_and_what_is_wrong_comes_first() -> None:
+    text = render_markdown(big_report())
+    assert re.search(r"^… \d+ more tiles are in the JSON report \(`-o report.json`\)$", text, re.MULTILINE)
+    assert re.search(r"^… \d+ more files are in the JSON report", text, re.MULTILINE)
+    rows = [line for line in text.splitlines() if line.startswith("| ") and "different" in line]
+    assert len(rows) == 8
+
+
+@pytest.mark.parametrize("length", [10, 3000, 100_000])
+@pytest.mark.parametrize("sign", ["|", "`", "a ", "星", "\u202e", "` ", "<b>"])
+def test_even_endless_texts_stay_within_the_bytes(sign: str, length: int) -> None:
+    assert size(render_markdown(nasty_report(sign * length))) < LIMIT_BYTES
+
+
+def test_many_kinds_of_endless_findings_stay_within_the_bytes() -> None:
+    text = "| " * 5000
+    found = tuple(finding(f"ZD{i}", message=text, remedy=text, evidence=(text,) * 9) for i in range(100, 200))
+    report = replace(big_report(), findings=found)
+    markdown = render_markdown(report)
+    assert size(markdown) < LIMIT_BYTES
+    assert re.search(r"… \d+ more kinds are in", markdown)
+
+
+def check_shape(markdown: str, rows: int) -> None:
+    """Check that nothing of a user's text became markup."""
+    html = html_of(markdown)
+    plain = without_code(html)
+    tags = set(re.findall(r"</?(\w+)", plain))
+    assert tags <= OUR_TAGS
+    assert html.count("<tr>") == rows
+    assert not re.search(r"@\w|#\d|evil|\]\(", plain)
+    assert "\u202e" not in markdown
+
+
+def test_nasty_texts_change_nothing_of_the_shape() -> None:
+    check_shape(render_markdown(nasty_report()), rows=4)
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.text(alphabet="`|<>*_@#[]()\\&~$-+=! \n\r\t1.a:/\"'z\u202e\udcff", min_size=1, max_size=40))
+def test_no_text_changes_the_shape(text: str) -> None:
+    html = html_of(render_markdown(nasty_report(text)))
+    tags = set(re.findall(r"</?(\w+)", without_code(html)))
+    assert tags <= OUR_TAGS
+    assert html.count("<tr>") == 4
+    assert html.count("<details>") == 4
+
+
+@pytest.mark.parametrize(
+    ("text", "markdown"),
+    [
+        ("Light_a_b.fit, x", "`Light_a_b.fit`, x"),
+        ("by @zwo (see #12).", "by `@zwo` (see `#12`)."),
+        ("use --max-frames 10", "use `--max-frames` 10"),
+        ("- a", "`-` a"),
+        ("1. a", "`1.` a"),
+        ("a  b", "a b"),
+        ("", ""),
+    ],
+)
+def test_risky_words_become_code(text: str, markdown: str) -> None:
+    assert prose(text) == markdown
+
+
+def test_names_are_shown_as_they_are() -> None:
+    for text in (NASTY, "a`b", "``", "a|b", "\\", " a ", "x" * 50):
+        html = html_of(f"| a |\n| --- |\n| {code(text)} |")
+        assert html.count("<td>") == 1
+    assert "a`b|c" in html_of(code("a`b|c"))
+    assert code("  ") == "n/a"
+
+
+def test_a_fence_is_longer_than_what_it_holds() -> None:
+    assert fence(["a", "````"]).splitlines()[0] == "`````text"
+
+
+def test_fit_takes_what_fits_and_counts_the_rest() -> None:
+    assert fit(["a", "b"], 1000, "tile") == (["a", "b"], "")
+    taken, more = fit(["x" * 10] * 50, 200, "tile")
+    assert more == f"… {50 - len(taken)} more tiles are in the JSON report (`-o report.json`)"
+    assert sum(size(item) + 1 for item in taken) + size(more) < 200
+    assert fit(["x" * 500], 100, "tile") == ([], "… 1 more tile is in the JSON report (`-o report.json`)")
+
+
+def test_parity_details_are_folded() -> None:
+    text = render_markdown(parity_report(tile_parity()))
+    folded = text[text.index("<details>") :]
+    assert "full frame: peak 1.2 GiB over baseline, 1.8 GiB in all (estimated 2.0 GiB), 12.3 s, 0.4123 %" in folded

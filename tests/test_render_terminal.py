@@ -1,0 +1,393 @@
+"""The terminal form, line by line: at 60, 80 and 100 columns, without colour, without Unicode, with nasty texts."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from rich.cells import cell_len
+from rich.text import Text
+
+from tests.reports import (
+    SAMPLES,
+    big_report,
+    died_report,
+    finding,
+    gating_report,
+    interrupted_report,
+    nasty_report,
+    parity_report,
+    run_gating,
+    tile_gating,
+    tile_parity,
+    variant_run,
+)
+from zemo_diagnostics import sentences, wording
+from zemo_diagnostics.finding_groups import group_findings
+from zemo_diagnostics.layout import Page, columns, drawable, wrap
+from zemo_diagnostics.render_terminal import render_terminal
+from zemo_diagnostics.results import Level, Report, RunParity, RunStatus, Verdict
+
+
+def drawn(report: Report, width: int, *, color: bool = False, unicode: bool = True) -> list[str]:
+    return render_terminal(report, width=width, color=color, unicode=unicode).splitlines()
+
+
+GATING_100 = """\
+zemo-diag gating: m31
+  18 frames in 3 tiles, grouped by folder
+  zemo-diag 0.1.0, Python 3.11.7, NumPy 2.4.6, astropy 8.0.2, OpenCV not installed
+  functions under test: this project; made 2026-01-02T03:04:05Z
+
+Run
+  summary            WORKER_EQMODE_SUMMARY: eq=12 altaz=6 unknown=0 total=18 contains_altaz=True
+  cleanup asked for  on
+  cleanup in effect  on: 6 of 18 frames are ALT_AZ
+
+Tiles
+             tile  name     frames           mode    cleanup  before patch
+  ✓ ok          1  panel_1  6 EQ             EQ      off      on
+                   EQMODE=1 in 6 of 6 headers
+  ! warning     2  panel_2  2 EQ, 4 UNKNOWN  EQ      off      on
+                   EQMODE=1 in 2 of 6 headers
+  ✓ ok          3  panel_3  6 ALT_AZ         ALT_AZ  on       on
+                   EQMODE=0 in 6 of 6 headers
+
+Findings
+  ! warning  ZD103  Most frames do not say their mount mode (tile 2)
+      EQMODE is missing in 4 of 6 frames; the tile counts as EQ.
+      see: Light_a.fit, Light_b.fit, Light_c.fit and 1 more
+      to do: Keep such frames in tiles of their own.
+
+Verdict
+  ! warning  3 tiles, alt-az cleanup on 1; the code before the patch would also have cleaned 2; 1
+      warning
+"""
+
+GATING_60 = """\
+zemo-diag gating: m31
+  18 frames in 3 tiles, grouped by folder
+  zemo-diag 0.1.0, Python 3.11.7, NumPy 2.4.6, astropy
+    8.0.2, OpenCV not installed
+  functions under test: this project; made
+    2026-01-02T03:04:05Z
+
+Run
+  summary: WORKER_EQMODE_SUMMARY: eq=12 altaz=6 unknown=0
+    total=18 contains_altaz=True
+  cleanup asked for: on
+  cleanup in effect: on: 6 of 18 frames are ALT_AZ
+
+Tiles
+  ✓ ok  tile 1, panel_1
+      6 EQ: treated as EQ
+      EQMODE=1 in 6 of 6 headers
+      cleanup off (before the patch: on)
+  ! warning  tile 2, panel_2
+      2 EQ, 4 UNKNOWN: treated as EQ
+      EQMODE=1 in 2 of 6 headers
+      cleanup off (before the patch: on)
+  ✓ ok  tile 3, panel_3
+      6 ALT_AZ: treated as ALT_AZ
+      EQMODE=0 in 6 of 6 headers
+      cleanup on (before the patch: on)
+
+Findings
+  ! warning  ZD103  Most frames do not say their mount mode
+      (tile 2)
+      EQMODE is missing in 4 of 6 frames; the tile counts as
+        EQ.
+      see: Light_a.fit, Light_b.fit, Light_c.fit and 1 more
+      to do: Keep such frames in tiles of their own.
+
+Verdict
+  ! warning  3 tiles, alt-az cleanup on 1; the code before
+      the patch would also have cleaned 2; 1 warning
+"""
+
+DIED_100_FROM_LINE_6 = """\
+Memory
+  limit              12.0 GiB (free memory)
+  need estimated as  N × H × W × C × 4 bytes × 2
+  peaks read from    VmHWM
+
+Tiles
+  ✓ identical  tile 1, panel_1
+      20 of 20 frames, 1920 × 1080 × 3, debayered; kappa 3/3, weights none
+      peak memory  over baseline   in all  estimated    time  rejected
+      full frame         1.2 GiB  1.8 GiB    2.0 GiB  12.3 s  0.4123 %
+      chunked           98.0 MiB  698 MiB    2.0 GiB  10.1 s  0.4123 %
+      the full frame took 12.2 times the memory of the chunked stack
+      every bit of 6220800 samples is the same
+
+  ✗ killed  tile 2, panel_2
+      19 of 20 frames, 1920 × 1080 × 3, debayered; kappa 3/3, weights none
+      peak memory  over baseline   in all  estimated    time  rejected
+      chunked           98.0 MiB  698 MiB    2.0 GiB  12.3 s  0.4123 %
+      full frame: killed: signal 9 (SIGKILL), most likely out of memory
+      left out: 1 frame
+        Light_x.fit: its shape is 10 × 10, the tile's is 1920 × 1080 × 3
+
+  ✗ different  tile 3, panel_3
+      20 of 20 frames, 1920 × 1080 × 3, debayered; kappa 3/3, weights none
+      peak memory  over baseline   in all  estimated    time  rejected
+      full frame         1.2 GiB  1.8 GiB    2.0 GiB  12.3 s  0.4123 %
+      chunked           98.0 MiB  698 MiB    2.0 GiB  10.1 s  0.4123 %
+      the full frame took 12.2 times the memory of the chunked stack
+      the results differ by more than the tolerance
+      differing: 3 of 6220800 samples (0.000048 %)
+      NaN on one side only: 1 of 6220800 samples (0.000016 %)
+      largest difference 0.0122 ADU (25 ULP), median 0.0003 ADU, tolerance 0.0001 ADU
+      where: rows 3 to 17, columns 5 to 40
+      first places [y,x,c]: [3,5,0], [3,6,0], [17,40,2]
+      rejected: full frame 0.4123 %, chunked 0.4124 %
+      no frame's value was kept in 12 of 6220800 samples (0.00019 %)
+
+Findings
+  ✗ error  ZD203  A variant was killed (tile 2)
+      full frame: signal 9 (SIGKILL), most likely out of memory.
+      to do: Close other programs, or try fewer frames: --max-frames 10.
+
+Verdict
+  ✗ error  different: 1 of 3 tiles; 1 error
+"""
+
+PARITY_60_FROM_LINE_8 = """\
+Memory
+  limit: 12.0 GiB (free memory)
+  need estimated as: N × H × W × C × 4 bytes × 2
+  peaks read from: VmHWM
+
+Tiles
+  ✓ identical  tile 1, panel_1
+      20 of 20 frames, 1920 × 1080 × 3, debayered; kappa
+        3/3, weights none
+      full frame: peak 1.2 GiB over baseline, 1.8 GiB in all
+        (estimated 2.0 GiB), 12.3 s, 0.4123 % rejected
+      chunked: peak 98.0 MiB over baseline, 698 MiB in all
+        (estimated 2.0 GiB), 10.1 s, 0.4123 % rejected
+      the full frame took 12.2 times the memory of the
+        chunked stack
+      every bit of 6220800 samples is the same
+
+Verdict
+  ✓ ok  identical: 1 tile, every bit the same; no findings
+"""
+
+
+def test_gating_at_100_columns() -> None:
+    assert drawn(gating_report(), 100) == GATING_100.splitlines()
+
+
+def test_gating_at_60_columns() -> None:
+    assert drawn(gating_report(), 60) == GATING_60.splitlines()
+
+
+def test_parity_at_100_columns() -> None:
+    assert drawn(died_report(), 100)[5:] == DIED_100_FROM_LINE_6.splitlines()
+
+
+def test_parity_at_60_columns() -> None:
+    assert drawn(parity_report(), 60)[7:] == PARITY_60_FROM_LINE_8.splitlines()
+
+
+def test_the_evidence_is_a_column_where_there_is_room() -> None:
+    lines = drawn(gating_report(), 120)
+    assert lines[11] == "             tile  name     frames           mode    cleanup  before patch  why"
+    assert (
+        lines[12]
+        == "  ✓ ok          1  panel_1  6 EQ             EQ      off      on            EQMODE=1 in 6 of 6 headers"
+    )
+
+
+@pytest.mark.parametrize("unicode", [True, False])
+@pytest.mark.parametrize("width", [40, 60, 72, 80, 100, 120, 200])
+@pytest.mark.parametrize("name", SAMPLES)
+def test_no_line_is_longer_than_the_page(name: str, width: int, unicode: bool) -> None:
+    lines = drawn(SAMPLES[name](), width, unicode=unicode)
+    assert [line for line in lines if cell_len(line) > width] == []
+    assert [line for line in lines if line != line.rstrip()] == []
+
+
+@pytest.mark.parametrize("name", SAMPLES)
+def test_plain_output_is_plain(name: str) -> None:
+    text = render_terminal(SAMPLES[name](), width=100, color=False, unicode=True)
+    assert "\x1b" not in text
+    assert text.encode("utf-8")
+    ascii_text = render_terminal(SAMPLES[name](), width=100, color=False, unicode=False)
+    assert ascii_text.isascii()
+
+
+def test_colour_says_nothing_that_words_do_not() -> None:
+    colored = render_terminal(died_report(), width=100, color=True, unicode=True)
+    assert "\x1b[" in colored
+    assert Text.from_ansi(colored).plain.splitlines() == drawn(died_report(), 100)
+
+
+def test_marks_are_ascii_where_asked() -> None:
+    lines = drawn(died_report(), 100, unicode=False)
+    assert "  [+] identical  tile 1, panel_1" in lines
+    assert "  [x] killed  tile 2, panel_2" in lines
+    assert "      20 of 20 frames, 1920 x 1080 x 3, debayered; kappa 3/3, weights none" in lines
+
+
+def test_the_verdict_is_last() -> None:
+    for make in SAMPLES.values():
+        lines = drawn(make(), 200)
+        assert lines[-2] == "Verdict"
+    assert "interrupted: this is what was known by then" in drawn(interrupted_report(), 200)[-1]
+
+
+def test_a_users_text_is_shown_as_itself() -> None:
+    text = render_terminal(nasty_report(), width=200, color=False, unicode=True)
+    assert "[red]x[/red] | `a` <b>&amp; *s* _u_ @zwo #12\\nline\\r\\x1b[31m \\u202eevil\\u2066 \\udcff" in text
+    assert "星.fit" in text
+    assert "\\u661f.fit" in render_terminal(nasty_report(), width=200, color=False, unicode=False)
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.text(min_size=1, max_size=60), st.sampled_from([40, 60, 80, 130]))
+def test_any_text_keeps_to_the_page(text: str, width: int) -> None:
+    assert all(cell_len(line) <= width for line in drawn(nasty_report(text), width))
+
+
+def test_a_big_run_stays_readable() -> None:
+    lines = drawn(big_report(), 100)
+    assert len(lines) < 350
+    assert "  … 380 more tiles, 266 of them fine; the whole report: -o report.json" in lines
+    assert "  … 392 more tiles, all fine; the whole report: -o report.json" in lines
+    assert "      … and 1970 more" in lines
+
+
+def test_fine_tiles_beyond_the_table_are_only_counted() -> None:
+    tiles = tuple(tile_gating(i) for i in range(1, 62))
+    lines = drawn(replace(gating_report(), gating=run_gating(*tiles), findings=()), 100)
+    assert "  … 61 more tiles, all fine; the whole report: -o report.json" in lines
+
+
+def test_a_run_without_tiles_says_so() -> None:
+    empty = replace(gating_report(), gating=run_gating(), findings=())
+    lines = drawn(empty, 100)
+    assert lines[lines.index("Tiles") + 1] == "  none"
+    parity = replace(parity_report(), parity=RunParity((), 1 << 30, "free memory", "N"))
+    lines = drawn(parity, 60)
+    assert lines[lines.index("Tiles") + 1] == "  none"
+
+
+def test_more_than_a_few_tiles_get_a_table_and_those_that_differ_their_details() -> None:
+    tiles = [tile_parity(i) for i in range(1, 6)] + [tile_parity(6, Verdict.DIFFERENT)]
+    lines = drawn(parity_report(*tiles), 80)
+    start = lines.index("Tiles")
+    assert lines[start + 1 : start + 3] == [
+        "               tile  name     frames  full frame   chunked       ratio",
+        "  ✓ identical     1  panel_1      20     1.2 GiB  98.0 MiB  12.2 times",
+    ]
+    assert [line for line in lines if "  tile " in line and "panel" in line] == ["  ✗ different  tile 6, panel_6"]
+
+
+def test_rows_and_skipped_runs_are_told() -> None:
+    skipped = variant_run(status=RunStatus.SKIPPED, detail="it needs 32.4 GiB, 12.0 GiB may be taken")
+    band = [variant_run(rows=(400, 800)), variant_run("chunked", rows=(400, 800))]
+    lines = drawn(parity_report(replace(tile_parity(), runs=(skipped, *band))), 100)
+    assert "      full frame: skipped: it needs 32.4 GiB, 12.0 GiB may be taken" in lines
+    assert any("full frame, rows 400 to 799 of 1920" in line for line in lines)
+
+
+def test_findings_of_a_kind_are_told_together() -> None:
+    found = tuple(finding(tile_id=i, message=f"m{i}", evidence=()) for i in (1, 3, 5, 6, 7, 8, 9))
+    lines = drawn(replace(gating_report(), findings=found), 100)
+    start = lines.index("Findings")
+    assert lines[start + 1 : start + 9] == [
+        "  ! warning  ZD103  Most frames do not say their mount mode (7 tiles: 1, 3, 5-9)",
+        "      tile 1: m1",
+        "      tile 3: m3",
+        "      tile 5: m5",
+        "      tile 6: m6",
+        "      tile 7: m7",
+        "      … and 2 more",
+        "      to do: Keep such frames in tiles of their own.",
+    ]
+
+
+def test_groups_keep_levels_apart_and_name_evidence_once() -> None:
+    found = [
+        finding(evidence=("a.fit", "b.fit"), message="a.fit is odd"),
+        finding(evidence=("b.fit",), message="same", tile_id=2),
+        finding(level=Level.ERROR),
+    ]
+    groups = group_findings(found)
+    assert [group.level for group in groups] == [Level.WARNING, Level.ERROR]
+    assert groups[0].evidence == ("b.fit",)
+    assert groups[0].tile_ids == (1, 2)
+
+
+def test_wrapping_keeps_numbers_and_units_together() -> None:
+    page = Page(20, True)
+    lines = [line.plain for line in wrap("it takes up about 12.5 GiB of 1920 × 1080", page, hang=2)]
+    assert lines == ["it takes up about", "  12.5 GiB of", "  1920 × 1080"]
+
+
+def test_columns_fold_what_is_too_wide() -> None:
+    rows = columns(("a", "b"), [("x" * 30, "1")], Page(20, True), right=(1,))
+    assert [line.plain.rstrip() for line in rows[1]] == ["  " + "x" * 15 + "  1", "  " + "x" * 15]
+
+
+def test_drawable_names_our_signs_and_numbers_the_rest() -> None:
+    assert drawable("3 × 4 … 星\x07", unicode=False) == "3 x 4 ... \\u661f\\x07"
+    assert drawable("3 × 4 … 星\x07", unicode=True) == "3 × 4 … 星\\x07"
+
+
+@pytest.mark.parametrize(
+    ("count", "words"),
+    [
+        (None, "n/a"),
+        (0, "0 B"),
+        (1023, "1023 B"),
+        (1024, "1.0 KiB"),
+        ((1 << 30) - 1, "1.0 GiB"),
+        (1 << 30, "1.0 GiB"),
+        (150 << 20, "150 MiB"),
+        (1 << 62, "4096 PiB"),
+    ],
+)
+def test_human_bytes(count: int | None, words: str) -> None:
+    assert wording.human_bytes(count) == words
+
+
+@pytest.mark.parametrize(
+    ("part", "whole", "words"),
+    [
+        (3, 2000, "3 of 2000 (0.15 %)"),
+        (0, 5, "0 of 5"),
+        (0, 0, "0 of 0"),
+        (5, 5, "5 of 5 (100 %)"),
+        (1999999, 2000000, "1999999 of 2000000 (99.99 %)"),
+        (1, 3, "1 of 3 (33 %)"),
+        (1, 10**9, "1 of 1000000000 (less than 0.000001 %)"),
+        (9, 100, "9 of 100 (9.0 %)"),
+    ],
+)
+def test_share(part: int, whole: int, words: str) -> None:
+    assert wording.share(part, whole) == words
+
+
+@pytest.mark.parametrize(
+    ("seconds", "words"),
+    [(None, "n/a"), (0.004, "0.00 s"), (9.99, "9.99 s"), (59.9, "59.9 s"), (59.97, "1 min 0 s"), (192.4, "3 min 12 s")],
+)
+def test_duration(seconds: float | None, words: str) -> None:
+    assert wording.duration(seconds) == words
+
+
+def test_ranges_and_first_few() -> None:
+    assert wording.ranges([9, 1, 2, 5, 6, 7, 2]) == ["1, 2", "5-7", "9"]
+    assert wording.first_few(["a", "b", "c"], 2) == "a, b and 1 more"
+    assert wording.first_few([], 2) == ""
+
+
+def test_a_chunked_stack_that_takes_more_is_said_to() -> None:
+    tile = replace(tile_parity(), runs=(variant_run(extra=100), variant_run("chunked", extra=250)))
+    assert sentences.ratio_sentence(tile) == "the chunked stack took 2.5 times the memory of the full frame"
+    assert sentences.ratio_sentence(replace(tile, runs=())) == "the peaks cannot be compared"
