@@ -172,6 +172,7 @@ def tile_parity(tile_id: int = 1, verdict: Verdict = Verdict.IDENTICAL) -> TileP
         name=f"panel_{tile_id}",
         frames=20,
         used=20,
+        set_aside=0,
         left_out=(),
         shape=(1920, 1080, 3),
         debayered=True,

@@ -44,10 +44,10 @@ def test_the_summary_comes_first() -> None:
     assert lines[:12] == [
         "## zemo-diag kappa-parity",
         "",
-        "**Error: different: 1 of 3 tiles; 1 error**",
+        "**Error: a variant died: 1 of 3 tiles, different: 1 of 3 tiles; 1 error**",
         "",
         "- Folder: `m31`: 24 frames in 3 tiles, grouped by folder",
-        "- Options: `--kappa-low 3.0 --kappa-high 3.0 --weights none`",
+        "- Options: `kappa_low=3.0 kappa_high=3.0 weights=none`",
         "- Versions: zemo-diag 0.1.0, Python 3.11.7, NumPy 2.4.6, astropy 8.0.2, OpenCV not installed",
         "- Functions under test: this project",
         "- Machine: Linux 6.8, `x86_64`, 8 cores, 16.0 GiB of memory",

@@ -55,6 +55,11 @@ Tiles
   ✓ ok          3  panel_3  6 ALT_AZ         ALT_AZ  on       on
                    EQMODE=0 in 6 of 6 headers
 
+What ZeMosaic logs of them
+  P3_ALTaz_GATING: tile_id=1 eqmode=EQ global_enabled=True => tile_enabled=False
+  P3_ALTaz_GATING: tile_id=2 eqmode=EQ global_enabled=True => tile_enabled=False
+  P3_ALTaz_GATING: tile_id=3 eqmode=ALT_AZ global_enabled=True => tile_enabled=True
+
 Findings
   ! warning  ZD103  Most frames do not say their mount mode (tile 2)
       EQMODE is missing in 4 of 6 frames; the tile counts as EQ.
@@ -93,6 +98,14 @@ Tiles
       6 ALT_AZ: treated as ALT_AZ
       EQMODE=0 in 6 of 6 headers
       cleanup on (before the patch: on)
+
+What ZeMosaic logs of them
+  P3_ALTaz_GATING: tile_id=1 eqmode=EQ global_enabled=True
+    => tile_enabled=False
+  P3_ALTaz_GATING: tile_id=2 eqmode=EQ global_enabled=True
+    => tile_enabled=False
+  P3_ALTaz_GATING: tile_id=3 eqmode=ALT_AZ
+    global_enabled=True => tile_enabled=True
 
 Findings
   ! warning  ZD103  Most frames do not say their mount mode
@@ -151,7 +164,7 @@ Findings
       to do: Close other programs, or try fewer frames: --max-frames 10.
 
 Verdict
-  ✗ error  different: 1 of 3 tiles; 1 error
+  ✗ error  a variant died: 1 of 3 tiles, different: 1 of 3 tiles; 1 error
 """
 
 PARITY_60_FROM_LINE_8 = """\

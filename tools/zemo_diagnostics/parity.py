@@ -251,6 +251,7 @@ class _TileRun:
             name=self.tile.name,
             frames=len(self.tile.frames),
             used=len(chosen.frames),
+            set_aside=len(self.tile.frames) - len(chosen.frames) - len(chosen.left_out),
             left_out=chosen.left_out,
             shape=(*window[2:], *chosen.shape[2:]),
             debayered=any(chosen.patterns),

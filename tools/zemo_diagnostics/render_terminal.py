@@ -121,6 +121,10 @@ def _gating_tiles(gating: RunGating, report: Report, page: Page) -> Iterator[Tex
     elif shown:
         yield from _gating_table(shown, states, page)
     yield from _tiles_left_out(len(gating.tiles), len(shown), len(wrong), page)
+    if shown:
+        yield from _heading("What ZeMosaic logs of them")
+        for tile in shown:
+            yield from _say(tile.log_line, page, indent=2, hang=2, style="dim")
 
 
 def _gating_stacked(tile: TileGating, state: State, page: Page) -> Iterator[Text]:
@@ -249,7 +253,7 @@ def _runs(tile: TileParity, page: Page) -> Iterator[Text]:
     else:
         for run in ended:
             yield from _say(f"{sentences.run_name(run, tile)}: {sentences.run_words(run)}", page, indent=6, hang=2)
-    if sentences.peak_ratio(tile) is not None:
+    if tile.peak_ratio is not None:
         yield from _say(sentences.ratio_sentence(tile), page, indent=6, hang=2)
     yield from _runs_that_failed([run for run in tile.runs if run.status is not RunStatus.OK], tile, page)
 

@@ -2,27 +2,40 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import platform
+from collections import Counter
 from datetime import datetime, timezone
 from importlib import metadata
 
 from . import __version__, errors
 from .memory_limits import total_memory_bytes
-from .results import Environment, Finding, JsonScalar, Level, Report, RunGating, RunParity, Source, Verdict
-
-# Findings that mean that a variant died, so that the exit code can tell it from a result that differs.
-DIED_CODES = frozenset({"ZD203", "ZD204", "ZD205"})
+from .results import (
+    Environment,
+    Finding,
+    JsonScalar,
+    Level,
+    Report,
+    RunGating,
+    RunParity,
+    RunStatus,
+    Source,
+    TileParity,
+    Verdict,
+)
+from .wording import plural
 
 _LEVEL_ORDER = {Level.ERROR: 0, Level.WARNING: 1, Level.INFO: 2}
+_DIED = frozenset({RunStatus.RAISED, RunStatus.KILLED, RunStatus.TIMED_OUT})
 
 
-def _version(package: str) -> str:
-    """Give an installed package's version, or "not installed"."""
-    try:
-        return metadata.version(package)
-    except metadata.PackageNotFoundError:
-        return "not installed"
+def _version(*packages: str) -> str:
+    """Give the version of the first of some packages that is installed, or "not installed"."""
+    for package in packages:
+        with contextlib.suppress(metadata.PackageNotFoundError):
+            return metadata.version(package)
+    return "not installed"
 
 
 def describe_environment(functions_under_test: str) -> Environment:
@@ -34,7 +47,7 @@ def describe_environment(functions_under_test: str) -> Environment:
         machine=platform.machine(),
         numpy=_version("numpy"),
         astropy=_version("astropy"),
-        opencv=_version("opencv-python-headless"),
+        opencv=_version("opencv-python-headless", "opencv-python", "opencv-contrib-python"),
         cores=os.cpu_count() or 1,
         memory_bytes=total_memory_bytes(),
         functions_under_test=functions_under_test,
@@ -62,11 +75,16 @@ def exit_code(report: Report) -> int:
     """Give the exit code that a report ends in."""
     if report.interrupted:
         return errors.EXIT_INTERRUPTED
-    if any(finding.code in DIED_CODES for finding in report.findings):
+    if report.parity and any(map(has_died, report.parity.tiles)):
         return errors.EXIT_VARIANT_DIED
     if any(finding.level is Level.ERROR for finding in report.findings):
         return errors.EXIT_FINDINGS
     return errors.EXIT_CLEAN
+
+
+def has_died(tile: TileParity) -> bool:
+    """Tell whether a variant died on a tile: raised, was killed, or did not end."""
+    return any(run.status in _DIED for run in tile.runs)
 
 
 def count_findings(report: Report) -> tuple[int, int, int]:
@@ -75,27 +93,25 @@ def count_findings(report: Report) -> tuple[int, int, int]:
     return levels.count(Level.ERROR), levels.count(Level.WARNING), levels.count(Level.INFO)
 
 
-def _plural(count: int, noun: str) -> str:
-    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
-
-
 def _gating_verdict(gating: RunGating) -> str:
     """Say what happens to the tiles, and what happened to them before the patch."""
     cleaned = sum(tile.tile_enabled for tile in gating.tiles)
     spared = sum(tile.before_enabled and not tile.tile_enabled for tile in gating.tiles)
-    text = f"{_plural(len(gating.tiles), 'tile')}, alt-az cleanup on {cleaned}"
+    text = f"{plural(len(gating.tiles), 'tile')}, alt-az cleanup on {cleaned}"
     if spared:
         text += f"; the code before the patch would also have cleaned {spared}"
     return text
 
 
 def _parity_verdict(parity: RunParity) -> str:
-    """Name the worst outcome of the comparisons, and how many tiles came to it."""
-    verdicts = [tile.verdict for tile in parity.tiles]
-    for verdict in (Verdict.DIFFERENT, Verdict.NOT_COMPARED, Verdict.WITHIN):
-        if verdict in verdicts:
-            return f"{verdict.value}: {verdicts.count(verdict)} of {_plural(len(verdicts), 'tile')}"
-    return f"{Verdict.IDENTICAL.value}: {_plural(len(verdicts), 'tile')}, every bit the same"
+    """Name every outcome of the comparisons but "identical", or that one where there is no other."""
+    outcomes = Counter("a variant died" if has_died(tile) else tile.verdict.value for tile in parity.tiles)
+    whole = plural(len(parity.tiles), "tile")
+    if set(outcomes) == {Verdict.IDENTICAL.value}:
+        return f"{Verdict.IDENTICAL.value}: {whole}, every bit the same"
+    worst_first = ("a variant died", *(v.value for v in (Verdict.DIFFERENT, Verdict.NOT_COMPARED, Verdict.WITHIN)))
+    told = [f"{outcome}: {outcomes[outcome]} of {whole}" for outcome in worst_first if outcomes[outcome]]
+    return ", ".join(told) or "nothing was compared"
 
 
 def verdict(report: Report) -> str:
@@ -106,7 +122,7 @@ def verdict(report: Report) -> str:
     if report.parity:
         parts.append(_parity_verdict(report.parity))
     counts = zip(count_findings(report), ("error", "warning", "note"), strict=True)
-    found = ", ".join(_plural(count, noun) for count, noun in counts if count)
+    found = ", ".join(plural(count, noun) for count, noun in counts if count)
     parts.append(found or "no findings")
     if report.interrupted:
         parts.append("interrupted: this is what was known by then")

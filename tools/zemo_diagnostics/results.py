@@ -308,8 +308,8 @@ class TileParity:
     ----------
     tile_id, name : int, str
         The tile.
-    frames, used : int
-        Frames of the tile, and those that were stacked.
+    frames, used, set_aside : int
+        Frames of the tile, those that were stacked, and those that ``--max-frames`` set aside.
     left_out : tuple of UnusableFile
         Frames of another shape, or that cannot be read, and why.
     shape : tuple of int
@@ -334,6 +334,7 @@ class TileParity:
     name: str
     frames: int
     used: int
+    set_aside: int
     left_out: tuple[UnusableFile, ...]
     shape: tuple[int, ...]
     debayered: bool
@@ -349,6 +350,23 @@ class TileParity:
     def verdict(self) -> Verdict:
         """The comparison's verdict."""
         return self.comparison.verdict if self.comparison else Verdict.NOT_COMPARED
+
+    @property
+    def peak_ratio(self) -> float | None:
+        """Peak over baseline of the full frame by that of the chunked stack on the same rows; None where unknown."""
+        pair = self.compared_runs()
+        if pair is None or pair[0].peak_extra_bytes is None or not pair[1].peak_extra_bytes:
+            return None
+        return pair[0].peak_extra_bytes / pair[1].peak_extra_bytes
+
+    def compared_runs(self) -> tuple[VariantRun, VariantRun] | None:
+        """Find the two runs that the comparison is about: both variants, ended well, on the same rows."""
+        ended = [run for run in self.runs if run.status is RunStatus.OK]
+        for full in ended:
+            for chunked in ended:
+                if (full.variant, chunked.variant) == ("fullframe", "chunked") and full.rows == chunked.rows:
+                    return full, chunked
+        return None
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 
 from .results import (
     Comparison,
-    JsonScalar,
     ModeCounts,
     Report,
     RunGating,
@@ -58,14 +57,9 @@ def machine_line(report: Report) -> str:
 
 
 def option_words(report: Report) -> list[str]:
-    """Give the options as they are typed or would be: "--kappa-low 3.0", "--altaz-cleanup on"."""
-    return [_option(name, value) for name, value in report.options if value is not None]
-
-
-def _option(name: str, value: JsonScalar) -> str:
-    """Give one option; underscores of its name become hyphens."""
-    shown = on_off(value) if isinstance(value, bool) else str(value)
-    return f"--{name.lstrip('-').replace('_', '-')} {shown}"
+    """Give the options that shaped the result: "kappa_low=3.0", "altaz_cleanup=on"."""
+    shown = ((name, on_off(value) if isinstance(value, bool) else value) for name, value in report.options)
+    return [f"{name}={value}" for name, value in shown if value is not None]
 
 
 def counts_words(counts: ModeCounts) -> str:
@@ -110,37 +104,21 @@ def parity_settings(tile: TileParity) -> str:
     """Say what was stacked, and how."""
     kind = ", debayered" if tile.debayered else ", raw mosaic" if tile.raw_mosaic else ""
     frames = f"{tile.used} of {plural(tile.frames, 'frame')}"
+    if tile.set_aside:
+        frames += f" ({tile.set_aside} set aside by --max-frames)"
     kappa = f"kappa {tile.kappa_low:g}/{tile.kappa_high:g}"
     return f"{frames}, {shape_words(tile.shape)}{kind}; {kappa}, weights {tile.weights}"
 
 
-def compared_runs(tile: TileParity) -> tuple[VariantRun, VariantRun] | None:
-    """Find the two runs that the comparison is about: both variants, ended well, on the same rows."""
-    ended = [run for run in tile.runs if run.status is RunStatus.OK]
-    for full in ended:
-        for chunked in ended:
-            if (full.variant, chunked.variant) == ("fullframe", "chunked") and full.rows == chunked.rows:
-                return full, chunked
-    return None
-
-
-def peak_ratio(tile: TileParity) -> float | None:
-    """Give how many times the chunked stack's peak goes into the full frame's; None where either is unknown."""
-    pair = compared_runs(tile)
-    if pair is None or pair[0].peak_extra_bytes is None or not pair[1].peak_extra_bytes:
-        return None
-    return pair[0].peak_extra_bytes / pair[1].peak_extra_bytes
-
-
 def ratio_words(tile: TileParity) -> str:
     """Say how the two peaks compare: "12.6 times"."""
-    ratio = peak_ratio(tile)
+    ratio = tile.peak_ratio
     return MISSING if ratio is None else f"{ratio:.3g} times"
 
 
 def ratio_sentence(tile: TileParity) -> str:
     """Say in a sentence how the two peaks compare."""
-    ratio = peak_ratio(tile)
+    ratio = tile.peak_ratio
     if ratio is None:
         return "the peaks cannot be compared"
     if ratio < 1:
@@ -150,7 +128,7 @@ def ratio_sentence(tile: TileParity) -> str:
 
 def peak_cells(tile: TileParity) -> tuple[str, str, str]:
     """Give the peaks of the two runs that were compared, and their ratio."""
-    pair = compared_runs(tile)
+    pair = tile.compared_runs()
     if pair is None:
         return MISSING, MISSING, MISSING
     return human_bytes(pair[0].peak_extra_bytes), human_bytes(pair[1].peak_extra_bytes), ratio_words(tile)
@@ -199,7 +177,7 @@ def run_sentences(tile: TileParity) -> list[str]:
         f"{run_name(run, tile)}: {run_words(run) if run.status is RunStatus.OK else ended_words(run)}"
         for run in tile.runs
     ]
-    return told if peak_ratio(tile) is None else [*told, ratio_sentence(tile)]
+    return told if tile.peak_ratio is None else [*told, ratio_sentence(tile)]
 
 
 def difference_cell(tile: TileParity) -> str:
