@@ -582,7 +582,7 @@ def _middle_by_network(block: _Block) -> tuple[FloatArray, FloatArray]:
 
 @cache
 def _median_network(n: int) -> list[tuple[int, int]]:
-    """Comparators (i, j) that bring the middle ranks of n values to their places.
+    """List the comparators (i, j) that bring the middle ranks of n values to their places.
 
     Batcher's odd-even merge sort for any n (Knuth, The Art of Computer Programming 3, 5.2.2, algorithm M), without
     the comparators that no middle rank depends on.

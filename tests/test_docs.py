@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import re
+import subprocess
+import sys
 
 import pytest
 
@@ -36,3 +39,19 @@ def test_every_option_in_the_readme_exists() -> None:
 def test_every_link_of_the_readme_leads_somewhere() -> None:
     for target in re.findall(r"\]\(([^)#]+)\)", README):
         assert target.startswith("https://") or (ROOT / target).exists(), target
+
+
+def test_the_output_in_the_readme_is_what_the_command_prints() -> None:
+    shown = README.split("```text\n$ zemo-diag gating fixtures/mixed_by_tile\n")[1].split("\n```")[0].splitlines()
+    done = subprocess.run(
+        [sys.executable, "tools/zemo_diag.py", "gating", "fixtures/mixed_by_tile"],
+        capture_output=True,
+        cwd=ROOT,
+        encoding="utf-8",
+        env=os.environ | {"COLUMNS": "100", "PYTHONIOENCODING": "utf-8"},
+        check=True,
+    )
+    printed = done.stdout.splitlines()
+    assert [line for line in printed if "Python 3" not in line and "; made 2" not in line] == [
+        line for line in shown if "Python 3" not in line and "; made 2" not in line
+    ]
