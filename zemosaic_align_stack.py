@@ -26,9 +26,12 @@ This file needs NumPy alone, prints nothing, and can be lifted into ZeMosaic's o
 from __future__ import annotations
 
 import contextlib
+import importlib
+import importlib.util
 import math
 import mmap
 import os
+import threading
 import warnings
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
@@ -747,3 +750,375 @@ def _same_bits(a: FloatArray, b: FloatArray) -> bool:
     if a.shape != b.shape or a.dtype != b.dtype:
         return False
     return bool(np.all((a.view(np.uint32) == b.view(np.uint32)) | (np.isnan(a) & np.isnan(b))))
+
+
+# ------------------------------------------------------------------------------------- what Phase 3 calls for
+
+
+class MissingExtraError(ImportError):
+    """A library of the extra ``phase3`` is not installed; the message says how to get it."""
+
+
+_PHASE3_EXTRA = "aligning and cleaning master tiles needs astroalign and scipy: pip install 'zemo-diag[phase3]'"
+_WEIGHT_METHODS = ("none", "noise_variance")
+_CLIP_SIGMA = 3.0  # the background of a frame is what lies so near its median
+_SIGMA_PER_MAD = 1.4826  # of a normal distribution
+_NOISE_SAMPLES = 1 << 20  # pixels that a frame's noise is estimated from, spread over the frame
+
+_DETECTION_SIGMA, _DETECTION_AREA_PX = 5.0, 5  # astroalign's own defaults
+_SHARPEST = 0.4  # peak after sep's smoothing, over peak: 0.25 for a lone pixel, over 0.5 for any star
+_CONTROL_STARS = (50, 100)  # the brightest, which triangles are built from; more where the frames overlap little
+_REFIT_STARS = 200  # the brightest, which the placement is fitted to in the end
+_PAIR_TOLERANCE_PX = 2.0  # a star and its image in the reference, once placed
+_FEWEST_PAIRS = 4  # two pairs make a similarity; two more must agree with it
+_LEAST_PAIRED = 0.3  # of the stars that both frames should show
+_SCALE_RANGE = (0.8, 1.25)  # frames of one group come from one telescope
+_REFIT_ROUNDS = 20
+_MASKED_FROM = 0.4  # astroalign's: so much of a missing neighbour makes a pixel missing
+_SEP_LOCK = threading.Lock()  # sep keeps settings and buffers in globals
+
+Placement = npt.NDArray[np.float64]  # (2, 3): [x, y, 1] of a frame, to [x, y] of the reference
+Points = npt.NDArray[np.float64]  # (n, 2): x, y in pixels, the brightest first
+
+
+def stack_kappa_sigma_clip(
+    frames: Iterable[Any],
+    weight_method: str = "none",
+    zconfig: Any = None,
+    stack_metadata: Any = None,
+    parallel_plan: Any = None,
+    **kwargs: Any,
+) -> tuple[FloatArray, float]:
+    """Stack aligned frames with kappa-sigma rejection: ZeMosaic's public wrapper around `cpu_stack_kappa`.
+
+    Parameters
+    ----------
+    frames : N >= 1 arrays, all (H, W) or all (H, W, C), index order [y, x(, c)]
+        May be lazy, as there.
+    weight_method : {"none", "noise_variance"}
+        "noise_variance" weights each frame, or each of its channels, by one over the variance of its background.
+    zconfig, parallel_plan : optional
+        ZeMosaic's settings and its plan of threads and chunks: hints that cannot change the result, and are not
+        needed here.
+    stack_metadata : dict, optional
+        Gets ``weight_method`` and ``rejected_pct``.
+    **kwargs
+        ``sigma_low``, ``sigma_high``, ``progress_callback``, as in `cpu_stack_kappa`.
+
+    Returns
+    -------
+    stacked : ndarray, float32, (H, W) or (H, W, C)
+    rejected_pct : float
+
+    Raises
+    ------
+    ValueError
+        A weight method that is not known, and what `cpu_stack_kappa` raises.
+    """
+    method = str(weight_method or "none").strip().lower()
+    if method not in _WEIGHT_METHODS:
+        raise ValueError(f"weight_method {weight_method!r} is not known here; known: {', '.join(_WEIGHT_METHODS)}")
+    arrays, _ = _checked_frames(frames)
+    weights = noise_variance_weights(arrays) if method == "noise_variance" else None
+    stacked, rejected_pct = cpu_stack_kappa(arrays, weights=weights, **kwargs)
+    if isinstance(stack_metadata, dict):
+        stack_metadata.update(weight_method=method, rejected_pct=rejected_pct)
+    return stacked, rejected_pct
+
+
+def noise_variance_weights(frames: Iterable[Any]) -> FloatArray:
+    """Weigh each frame by one over the variance of its background, scaled to a mean of 1.
+
+    Parameters
+    ----------
+    frames : N >= 1 arrays, all (H, W) or all (H, W, C)
+        May be lazy; one is in memory at a time. NaN and exact zeros (where a frame does not reach) do not count.
+
+    Returns
+    -------
+    ndarray, float32, (N, 1) or (N, 1, 1, C)
+        0 for a frame without noise (dead); all 1 where no frame of a channel has any.
+    """
+    arrays, shape = _checked_frames(frames)
+    variances = np.array([_background_variances(frame, i, shape) for i, frame in enumerate(arrays)])
+    noisy = np.isfinite(variances) & (variances > 0)
+    weights = np.divide(1.0, variances, out=np.zeros_like(variances), where=noisy)
+    weights[:, ~noisy.any(axis=0)] = 1.0
+    weights /= weights.mean(axis=0)
+    scaled: FloatArray = weights.astype(np.float32)
+    return scaled if len(shape) == 2 else scaled.reshape(len(arrays), 1, 1, shape[2])
+
+
+def _background_variances(frame: Any, index: int, shape: tuple[int, ...]) -> list[float]:
+    """Variance of each channel of a frame, stars and defects clipped off."""
+    pixels = _read_rows(frame, index, 0, shape[0], shape).reshape(shape[0] * shape[1], -1)
+    step = max(1, len(pixels) // _NOISE_SAMPLES)
+    return [_clipped_variance(channel[::step].astype(np.float64)) for channel in pixels.T]
+
+
+def _clipped_variance(values: npt.NDArray[np.float64]) -> float:
+    values = values[np.isfinite(values) & (values != 0)]
+    if not values.size:
+        return math.nan
+    deviations = values - np.median(values)
+    spread = _SIGMA_PER_MAD * float(np.median(np.abs(deviations)))
+    return float(np.var(deviations[np.abs(deviations) <= _CLIP_SIGMA * spread]))
+
+
+def align_images_in_group(
+    image_data_list: Sequence[Any],
+    reference_image_index: int,
+    propagate_mask: bool = False,
+    progress_callback: ProgressCallback | None = None,
+) -> tuple[list[FloatArray | None], list[int]]:
+    """Align the frames of a group on one of them, by their stars.
+
+    Parameters
+    ----------
+    image_data_list : sequence of arrays, (H, W) or (H, W, C), or None
+        The frames; NaN is a missing sample and stays one.
+    reference_image_index : int
+        The frame that keeps its place, and gives the others their shape.
+    propagate_mask : bool
+        What a frame gets where it does not reach: NaN, or else the median of its channel.
+    progress_callback : callable, optional
+        Gets a line for each frame that cannot be placed.
+
+    Returns
+    -------
+    aligned : list of (float32 ndarray or None)
+        In the order given; None for frames that cannot be placed.
+    failed_indices : list of int
+        Which those are.
+
+    Raises
+    ------
+    ValueError
+        The index is out of range, or the reference is None.
+    MissingExtraError
+        astroalign or scipy is not there.
+    """
+    if not 0 <= reference_image_index < len(image_data_list):
+        raise ValueError(f"reference_image_index {reference_image_index} is not in 0..{len(image_data_list) - 1}")
+    reference = image_data_list[reference_image_index]
+    if reference is None:
+        raise ValueError(f"the reference, frame {reference_image_index}, is None")
+    aligner = FrameAligner(reference)
+    aligned = [
+        np.array(image, dtype=np.float32)
+        if i == reference_image_index
+        else aligner.align(image, propagate_mask=propagate_mask)
+        for i, image in enumerate(image_data_list)
+    ]
+    failed = [i for i, image in enumerate(aligned) if image is None]
+    for i in failed:
+        _report(progress_callback, f"align_failed: frame {i} cannot be placed on the reference by its stars")
+    return aligned, failed
+
+
+class FrameAligner:
+    """The reference of a group, as its stars, and the frames placed on it one at a time.
+
+    Matching is astroalign's (triangles of stars; Beroiz et al. 2020, Astronomy and Computing 32, 100384). Its search
+    starts at random, so the placement is fitted anew to all pairs of stars that it brings together, until these no
+    longer change: from wherever the search ended, that is the same set, and the same bits.
+
+    Parameters
+    ----------
+    reference : array, (H, W) or (H, W, C)
+
+    Raises
+    ------
+    MissingExtraError
+        astroalign or scipy is not there.
+    """
+
+    def __init__(self, reference: Any) -> None:
+        require_phase3_extra()
+        pixels = np.asarray(reference)
+        self.shape: tuple[int, ...] = pixels.shape
+        self._stars = find_stars(pixels)
+
+    def find_placement(self, image: Any) -> Placement | None:
+        """Find where a frame lies on the reference; None where its stars do not tell."""
+        if image is None or np.ndim(image) != len(self.shape) or np.shape(image)[2:] != self.shape[2:]:
+            return None
+        stars = find_stars(np.asarray(image))
+        for most in _CONTROL_STARS:
+            start = _matched(stars, self._stars, most)
+            placement = start if start is None else _refitted(start, stars, self._stars, np.shape(image), self.shape)
+            if placement is not None:
+                return placement
+            if max(len(stars), len(self._stars)) <= most:
+                break
+        return None
+
+    def align(self, image: Any, *, propagate_mask: bool = False) -> FloatArray | None:
+        """Align a frame on the reference; None where it cannot be placed."""
+        placement = self.find_placement(image)
+        return None if placement is None else place_frame(image, placement, self.shape, propagate_mask=propagate_mask)
+
+
+def require_phase3_extra() -> None:
+    """Raise `MissingExtraError`, with a sentence, where astroalign or scipy is not there."""
+    for name in ("astroalign", "scipy"):
+        if importlib.util.find_spec(name) is None:
+            raise MissingExtraError(_PHASE3_EXTRA)
+
+
+def find_stars(image: npt.NDArray[Any]) -> Points:
+    """Find the stars of a frame: (n, 2) float64, x and y in pixels, the brightest first.
+
+    Parameters
+    ----------
+    image : ndarray, (H, W) or (H, W, C)
+        The channels are averaged. Nothing is found in a dead frame.
+    """
+    sep = importlib.import_module("sep")
+    light = np.ascontiguousarray(image if image.ndim == 2 else image.mean(axis=2, dtype=np.float32), dtype=np.float32)
+    missing = ~np.isfinite(light)
+    light = np.where(missing, np.float32(0), light)
+    with _SEP_LOCK:
+        try:
+            background = sep.Background(light, mask=missing)
+            if not background.globalrms > 0:
+                return np.empty((0, 2))
+            background.subfrom(light)
+            limit = _DETECTION_SIGMA * background.globalrms
+            found = sep.extract(light, limit, minarea=_DETECTION_AREA_PX, mask=missing)
+        except Exception:  # noqa: BLE001 - sep raises plain Exception; a frame that it cannot handle shows no stars
+            return np.empty((0, 2))
+    found = found[found["cpeak"] > _SHARPEST * found["peak"]]  # no hot pixels, no cosmic rays
+    order = np.argsort(-found["flux"], kind="stable")[:_REFIT_STARS]
+    return np.column_stack([found["x"], found["y"]])[order].astype(np.float64)
+
+
+def _matched(stars: Points, reference: Points, most: int) -> Placement | None:
+    """Match the brightest stars by astroalign; None where it finds no transformation."""
+    if min(len(stars), len(reference)) < _FEWEST_PAIRS:
+        return None
+    astroalign = importlib.import_module("astroalign")
+    try:
+        transform, _ = astroalign.find_transform(stars, reference, max_control_points=most)
+    except (ValueError, TypeError, RuntimeError, IndexError, np.linalg.LinAlgError):
+        return None
+    placement: Placement = np.asarray(transform.params, dtype=np.float64)[:2]
+    return placement if np.isfinite(placement).all() else None
+
+
+def _refitted(
+    placement: Placement, stars: Points, reference: Points, shape: tuple[int, ...], target: tuple[int, ...]
+) -> Placement | None:
+    """Fit a placement to all stars that it pairs, until these stay; None where they do not bear it out."""
+    pairs: set[tuple[int, int]] = set()
+    for _ in range(_REFIT_ROUNDS):
+        found = _pairs(_moved(stars, placement), reference)
+        if len(found) < _FEWEST_PAIRS:
+            return None
+        if set(found) == pairs:
+            break
+        pairs = set(found)
+        own, other = (list(side) for side in zip(*sorted(found), strict=True))
+        placement = _similarity(stars[own], reference[other])
+    expected = _expected_pairs(placement, stars, reference, shape, target)
+    scale = math.hypot(placement[0, 0], placement[1, 0])
+    borne_out = len(pairs) >= _LEAST_PAIRED * expected and _SCALE_RANGE[0] <= scale <= _SCALE_RANGE[1]
+    return placement if borne_out else None
+
+
+def _pairs(moved: Points, reference: Points) -> list[tuple[int, int]]:
+    """Pair stars that are each other's nearest, and near."""
+    distances = np.hypot(*(moved[:, None, :] - reference[None, :, :]).transpose(2, 0, 1))
+    nearest, back = distances.argmin(axis=1), distances.argmin(axis=0)
+    return [(i, int(j)) for i, j in enumerate(nearest) if back[j] == i and distances[i, j] <= _PAIR_TOLERANCE_PX]
+
+
+def _similarity(points: Points, targets: Points) -> Placement:
+    """Fit shift, turn and scale by least squares, in complex numbers: w = a z + b."""
+    z, w = (pair[:, 0] + 1j * pair[:, 1] for pair in (points, targets))
+    z0, w0 = z.mean(), w.mean()
+    a = np.sum(np.conj(z - z0) * (w - w0)) / np.sum(np.abs(z - z0) ** 2)
+    b = w0 - a * z0
+    return np.array([[a.real, -a.imag, b.real], [a.imag, a.real, b.imag]])
+
+
+def _expected_pairs(
+    placement: Placement, stars: Points, reference: Points, shape: tuple[int, ...], target: tuple[int, ...]
+) -> int:
+    """Count the stars of the poorer frame that lie where both frames are."""
+    seen = _inside(_moved(stars, placement), target)
+    looked_for = _inside(_moved(reference, _inverse(placement)), shape)
+    return int(min(np.count_nonzero(seen), np.count_nonzero(looked_for)))
+
+
+def _moved(points: Points, placement: Placement) -> Points:
+    moved: Points = points @ placement[:, :2].T + placement[:, 2]
+    return moved
+
+
+def _inverse(placement: Placement) -> Placement:
+    turn = np.linalg.inv(placement[:, :2])
+    return np.column_stack([turn, -turn @ placement[:, 2]])
+
+
+def _inside(points: Points, shape: tuple[int, ...]) -> npt.NDArray[np.bool_]:
+    x, y = points.T
+    inside: npt.NDArray[np.bool_] = (x >= 0) & (x <= shape[1] - 1) & (y >= 0) & (y <= shape[0] - 1)
+    return inside
+
+
+def place_frame(
+    image: Any, placement: Placement, shape: tuple[int, ...], *, propagate_mask: bool = False
+) -> FloatArray:
+    """Resample a frame onto the reference's pixels, bicubically.
+
+    Parameters
+    ----------
+    image : array, (H, W) or (H, W, C)
+        NaN is a missing sample and stays one.
+    placement : (2, 3) float64
+        Takes [x, y, 1] of the frame to [x, y] of the reference, pixels.
+    shape : tuple of int
+        Of the reference.
+    propagate_mask : bool
+        NaN outside the frame's footprint; else the median of the channel, as astroalign leaves it.
+
+    Returns
+    -------
+    ndarray, float32, of height and width of `shape`
+    """
+    pixels = np.asarray(image)
+    back = _inverse(placement)
+    outside = ~_footprint(back, pixels.shape, shape)
+    placed = np.empty((*shape[:2], *pixels.shape[2:]), dtype=np.float32)
+    for channel in range(pixels.shape[2] if pixels.ndim == 3 else 1):
+        own = pixels[..., channel] if pixels.ndim == 3 else pixels
+        plane = placed[..., channel] if pixels.ndim == 3 else placed
+        _place_channel(np.ascontiguousarray(own, dtype=np.float32), back, outside, propagate_mask, plane)
+    return placed
+
+
+def _place_channel(
+    channel: FloatArray, back: Placement, outside: npt.NDArray[np.bool_], propagate_mask: bool, out: FloatArray
+) -> None:
+    warp = importlib.import_module("skimage.transform").warp
+    matrix = np.vstack([back, [0.0, 0.0, 1.0]])
+    missing = ~np.isfinite(channel)
+    holes = bool(missing.any())
+    level = np.float32(np.median(channel[~missing]) if holes and not missing.all() else np.median(channel))
+    filled = np.where(missing, level, channel) if holes else channel
+    out[...] = warp(filled, matrix, output_shape=out.shape, order=3, cval=float(level), preserve_range=True)
+    if holes:
+        lost = warp(missing.astype(np.float32), matrix, output_shape=out.shape, order=1, preserve_range=True)
+        out[lost > _MASKED_FROM] = np.nan
+    out[outside] = np.nan if propagate_mask else level
+
+
+def _footprint(back: Placement, shape: tuple[int, ...], target: tuple[int, ...]) -> npt.NDArray[np.bool_]:
+    """Pixels of the reference whose place in the frame lies between its outermost pixel centres, bool (H, W)."""
+    x, y = np.arange(target[1])[None, :], np.arange(target[0])[:, None]
+    covered = np.ones(target[:2], dtype=bool)
+    for (along_x, along_y, shift), length in zip(back, (shape[1], shape[0]), strict=True):
+        place = along_x * x + (along_y * y + shift)
+        covered &= (place >= -1e-6) & (place <= length - 1 + 1e-6)
+    return covered
