@@ -760,7 +760,7 @@ class MissingExtraError(ImportError):
 
 
 _PHASE3_EXTRA = "aligning and cleaning master tiles needs astroalign and scipy: pip install 'zemo-diag[phase3]'"
-_WEIGHT_METHODS = ("none", "noise_variance")
+WEIGHT_METHODS = ("none", "noise_variance")
 _CLIP_SIGMA = 3.0  # the background of a frame is what lies so near its median
 _SIGMA_PER_MAD = 1.4826  # of a normal distribution
 _NOISE_SAMPLES = 1 << 20  # pixels that a frame's noise is estimated from, spread over the frame
@@ -784,9 +784,9 @@ Points = npt.NDArray[np.float64]  # (n, 2): x, y in pixels, the brightest first
 def stack_kappa_sigma_clip(
     frames: Iterable[Any],
     weight_method: str = "none",
-    zconfig: Any = None,
+    zconfig: Any = None,  # noqa: ARG001 - ZeMosaic passes it
     stack_metadata: Any = None,
-    parallel_plan: Any = None,
+    parallel_plan: Any = None,  # noqa: ARG001 - ZeMosaic passes it
     **kwargs: Any,
 ) -> tuple[FloatArray, float]:
     """Stack aligned frames with kappa-sigma rejection: ZeMosaic's public wrapper around `cpu_stack_kappa`.
@@ -816,8 +816,8 @@ def stack_kappa_sigma_clip(
         A weight method that is not known, and what `cpu_stack_kappa` raises.
     """
     method = str(weight_method or "none").strip().lower()
-    if method not in _WEIGHT_METHODS:
-        raise ValueError(f"weight_method {weight_method!r} is not known here; known: {', '.join(_WEIGHT_METHODS)}")
+    if method not in WEIGHT_METHODS:
+        raise ValueError(f"weight_method {weight_method!r} is not known here; known: {', '.join(WEIGHT_METHODS)}")
     arrays, _ = _checked_frames(frames)
     weights = noise_variance_weights(arrays) if method == "noise_variance" else None
     stacked, rejected_pct = cpu_stack_kappa(arrays, weights=weights, **kwargs)
@@ -1089,7 +1089,7 @@ def place_frame(
     """
     pixels = np.asarray(image)
     back = _inverse(placement)
-    outside = ~_footprint(back, pixels.shape, shape)
+    outside = ~footprint(placement, pixels.shape, shape)
     placed = np.empty((*shape[:2], *pixels.shape[2:]), dtype=np.float32)
     for channel in range(pixels.shape[2] if pixels.ndim == 3 else 1):
         own = pixels[..., channel] if pixels.ndim == 3 else pixels
@@ -1114,11 +1114,23 @@ def _place_channel(
     out[outside] = np.nan if propagate_mask else level
 
 
-def _footprint(back: Placement, shape: tuple[int, ...], target: tuple[int, ...]) -> npt.NDArray[np.bool_]:
-    """Pixels of the reference whose place in the frame lies between its outermost pixel centres, bool (H, W)."""
+def footprint(placement: Placement, shape: tuple[int, ...], target: tuple[int, ...]) -> MaskArray:
+    """Tell which pixels of the reference a frame reaches: those between its outermost pixel centres.
+
+    Parameters
+    ----------
+    placement : (2, 3) float64
+        As in `place_frame`.
+    shape, target : tuple of int
+        Of the frame and of the reference.
+
+    Returns
+    -------
+    bool ndarray, (H, W) of `target`
+    """
     x, y = np.arange(target[1])[None, :], np.arange(target[0])[:, None]
     covered = np.ones(target[:2], dtype=bool)
-    for (along_x, along_y, shift), length in zip(back, (shape[1], shape[0]), strict=True):
+    for (along_x, along_y, shift), length in zip(_inverse(placement), (shape[1], shape[0]), strict=True):
         place = along_x * x + (along_y * y + shift)
         covered &= (place >= -1e-6) & (place <= length - 1 + 1e-6)
     return covered

@@ -43,7 +43,8 @@ class SampleTile:
     ``offset_deg`` is the offset of the pointing from the field's centre in RA and Dec.
     ``eqmode`` holds the EQMODE cards as they stand in the file, 80 columns at most each; None means what
     the firmware writes: nothing before 4.70, else 1 or 0 after the mount. ``kind`` is "light", a dead frame
-    ("zero", "constant"), or "turned": a light whose height and width are exchanged.
+    ("zero", "constant"), or "turned": a light whose height and width are exchanged. ``dither_px`` is the
+    half-width of the mount's random steps.
     """
 
     mode: Literal["EQ", "ALT_AZ"]
@@ -56,6 +57,7 @@ class SampleTile:
     object_name: str = "M 16"
     eqmode: tuple[str, ...] | None = None
     kind: Kind = "light"
+    dither_px: float = 2.0
 
 
 @dataclass(frozen=True)
@@ -63,7 +65,7 @@ class SampleGroup:
     """A folder of frames: its name, what it is, its tiles, the frames' shape ``(H, W)`` and file form.
 
     Form "fits" is the raw Bayer frame, "npy" the float32 ``(H, W, 3)`` array, aligned on each tile's first
-    frame and NaN where a frame does not reach.
+    frame and NaN where a frame does not reach. ``stars_per_deg2`` is the sky's.
     """
 
     name: str
@@ -71,6 +73,7 @@ class SampleGroup:
     tiles: tuple[SampleTile, ...]
     shape: Shape = (96, 54)
     form: Literal["fits", "npy"] = "fits"
+    stars_per_deg2: float = 6000.0
 
 
 def eqmode_card(value: str) -> str:
@@ -174,12 +177,65 @@ DEMO_GROUP: SampleGroup = replace(
 """The group of the demo: mixed, with a folder per tile; `write_group(DEMO_GROUP, folder, frames=12)`."""
 
 
+PHASE3_SHAPE: Shape = (320, 180)
+
+
+def _two_by_two(
+    mode: Literal["EQ", "ALT_AZ"], folder: str, start_utc: str, overlap: float, center_deg: tuple[float, float]
+) -> Iterator[SampleTile]:
+    """Give a mosaic of two by two pointings, two frames each, with one frame of the middle in between.
+
+    Neighbours overlap by a fraction of the frame's width: pixels that more than one pointing covers form a cross.
+    """
+    start = datetime.fromisoformat(start_utc).replace(tzinfo=timezone.utc)
+    angle = 0.0
+    if mode == "ALT_AZ":  # the frame's sides follow the horizon, and so must the pointings
+        middle = simulator.hour_angle_deg(start + timedelta(minutes=5), SITE_LONGITUDE_DEG, FIELD_RA_DEG)
+        angle = math.radians(simulator.parallactic_angle_deg(SITE_LATITUDE_DEG, middle, FIELD_DEC_DEG))
+    height, width = PHASE3_SHAPE
+    right, down = (width - overlap * width) / 2, (height - overlap * width) / 2
+    degrees_per_px = Camera().arcsec_per_px / 3600
+    corners = ((-1, -1), (1, -1), (0, 0), (1, 1), (-1, 1))
+    for step, (across, along) in enumerate(corners):
+        x, y = across * right, along * down
+        east = -(x * math.cos(angle) + y * math.sin(angle)) * degrees_per_px
+        north = (x * math.sin(angle) - y * math.cos(angle)) * degrees_per_px
+        offset = (
+            round(center_deg[0] + east / math.cos(math.radians(FIELD_DEC_DEG)), 5),
+            round(center_deg[1] + north, 5),
+        )
+        begins = f"{start + timedelta(seconds=130 * step):%Y-%m-%dT%H:%M:%S}"
+        yield SampleTile(mode, begins, 1 if (across, along) == (0, 0) else 2, folder, offset, dither_px=0.25)
+
+
+PHASE3_GROUP = SampleGroup(
+    "phase3",
+    "four tiles for master tiles before and after the patch: two equatorial, two alt-az",
+    (
+        *_two_by_two("EQ", "tile_01_eq_wide", "2025-07-12T00:10:00", 0.075, (0.0, 0.0)),
+        SampleTile("EQ", "2025-07-12T00:30:00", 7, "tile_02_eq_dithered"),
+        SampleTile("ALT_AZ", "2025-07-12T01:00:20", 8, "tile_03_altaz_turning", cadence_s=720.0),
+        *_two_by_two("ALT_AZ", "tile_04_altaz_wide", "2025-07-12T02:30:20", 0.05, (0.0, 0.0)),
+    ),
+    PHASE3_SHAPE,
+    stars_per_deg2=24000.0,
+)
+"""What Phase 3 makes of real coverage; written when it is needed, not among the fixtures.
+
+- ``tile_01_eq_wide``: a mosaic of pointings in one equatorial tile. Only a cross a few pixels wide is covered well;
+  it passes the 10 % guard, and its soft edge blanks nearly all of it: the old rule loses the tile.
+- ``tile_02_eq_dithered``: good coverage; the tile survives both rules.
+- ``tile_03_altaz_turning``: the field turns by 17 degrees, and the cleanup removes the ragged corners.
+- ``tile_04_altaz_wide``: the cross is narrower than 10 % of the tile: the guard drops the mask.
+"""
+
+
 def find_group(name: str) -> SampleGroup:
-    """Return the group of `SAMPLE_GROUPS` with this name; raise ValueError where there is none."""
-    for group in SAMPLE_GROUPS:
+    """Return the group of `SAMPLE_GROUPS`, or `PHASE3_GROUP`, with this name; raise ValueError where there is none."""
+    for group in (*SAMPLE_GROUPS, PHASE3_GROUP):
         if group.name == name:
             return group
-    known = ", ".join(group.name for group in SAMPLE_GROUPS)
+    known = ", ".join(group.name for group in (*SAMPLE_GROUPS, PHASE3_GROUP))
     raise ValueError(f"no sample group is called {name!r}; there are: {known}")
 
 
@@ -267,7 +323,7 @@ def take_light(tile: SampleTile, index: int, seed: int) -> Light:
     start = datetime.fromisoformat(tile.start_utc).replace(tzinfo=timezone.utc)
     utc = start + timedelta(seconds=elapsed_s, microseconds=word % 1_000_000)
     ra, dec = FIELD_RA_DEG + tile.offset_deg[0], FIELD_DEC_DEG + tile.offset_deg[1]
-    mount = Mount(tile.mode, SITE_LATITUDE_DEG, SITE_LONGITUDE_DEG)
+    mount = Mount(tile.mode, SITE_LATITUDE_DEG, SITE_LONGITUDE_DEG, dither_px=tile.dither_px)
     pose = simulator.pose_at(mount, ra, dec, utc, elapsed_s, key)
     return Light(tile, utc, Shot(ra, dec, EXPOSURE_S, key, pose), 30.0 + (word >> 60) / 16)
 
@@ -387,7 +443,7 @@ def _sky_over(group: SampleGroup, camera: Camera, seed: int) -> Sky:
     reach = max((abs(value) for tile in group.tiles for value in tile.offset_deg), default=0.0)
     half_diagonal_deg = math.hypot(*camera.shape) / 2 * camera.arcsec_per_px / 3600
     radius = round(reach + half_diagonal_deg + SKY_MARGIN_DEG, 3)
-    return Sky(FIELD_RA_DEG, FIELD_DEC_DEG, radius, seed)
+    return Sky(FIELD_RA_DEG, FIELD_DEC_DEG, radius, seed, group.stars_per_deg2)
 
 
 def _quoted(text: str) -> str:
