@@ -475,7 +475,7 @@ def mask_from_coverage(coverage: CountArray, frames_used: int, settings: AltazCl
         "quarter": max(0.25 * max_cov, 1.0),
         "any": 1.0,
     }
-    rule = next((rule for rule, threshold in rules.items() if max_cov >= threshold), "any")
+    rule = next((rule for rule, threshold in rules.items() if max_cov and max_cov >= threshold), "any")
     threshold = rules[rule]
     kept: MaskArray = coverage >= threshold
     opened, open_px = _opened(kept, 1 if max_cov <= 3 else settings.morph_open_px)
@@ -748,20 +748,22 @@ def without_hot_pixels(mosaic: FloatArray) -> FloatArray:
     Demosaicing would spread each over nine pixels, like a star. ZeMosaic corrects them in Phase 1, too; frames from
     its cache do not come here.
     """
-    height, width = (side // 2 * 2 for side in mosaic.shape)
     above = mosaic.copy()
     noise = 0.0
     for y, x in ((0, 0), (0, 1), (1, 0), (1, 1)):
-        plane = above[y:height:2, x:width:2]
+        plane = above[y::2, x::2]
         plane -= np.median(plane)
         noise = max(noise, 1.4826 * float(np.median(np.abs(plane))))
+    if not noise > 0 or min(mosaic.shape) < 4:
+        return mosaic
     cross = np.array([[0, 1, 0], [1, 0, 1], [0, 1, 0]], dtype=bool)
     beside = _ndimage().maximum_filter(above, footprint=cross, mode="mirror")
-    rows, columns = np.nonzero((above > _HOT_SIGMA * max(noise, 1.0)) & (beside < _HOT_NEIGHBOUR * above))
+    rows, columns = np.nonzero((above > _HOT_SIGMA * noise) & (beside < _HOT_NEIGHBOUR * above))
     padded = np.pad(mosaic, 2, mode="reflect")
     around = [padded[rows + 2 + dy, columns + 2 + dx] for dy in (-2, 0, 2) for dx in (-2, 0, 2) if dy or dx]
-    clean = mosaic.copy()
-    clean[rows, columns] = np.median(around, axis=0) if len(rows) else 0.0
+    clean: FloatArray = mosaic.copy()
+    if len(rows):
+        clean[rows, columns] = np.median(around, axis=0)
     return clean
 
 
@@ -1128,7 +1130,8 @@ def _refuse_what_is_not_done(options: Mapping[str, Any]) -> None:
     for keyword, value in options.items():
         if keyword in _NOT_DONE_HERE:
             if value:
-                raise ValueError(f"{keyword}={value!r}: {_NOT_DONE_HERE[keyword]} is not done here; switch it off")
+                what = _NOT_DONE_HERE[keyword]
+                raise ValueError(f"{keyword}={value!r} asks for {what}, which this project does not do: switch it off")
         elif not keyword.startswith(_TUNING_OF_THOSE):
             raise TypeError(f"create_master_tile() knows no keyword {keyword!r}")
 

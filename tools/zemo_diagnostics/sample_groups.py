@@ -183,7 +183,7 @@ PHASE3_SHAPE: Shape = (320, 180)
 def _two_by_two(
     mode: Literal["EQ", "ALT_AZ"], folder: str, start_utc: str, overlap: float, center_deg: tuple[float, float]
 ) -> Iterator[SampleTile]:
-    """Give a mosaic of two by two pointings, two frames each, with one frame of the middle in between.
+    """Give a mosaic of two by two pointings, a frame each, with one frame of the middle in between.
 
     Neighbours overlap by a fraction of the frame's width: pixels that more than one pointing covers form a cross.
     """
@@ -205,7 +205,7 @@ def _two_by_two(
             round(center_deg[1] + north, 5),
         )
         begins = f"{start + timedelta(seconds=130 * step):%Y-%m-%dT%H:%M:%S}"
-        yield SampleTile(mode, begins, 1 if (across, along) == (0, 0) else 2, folder, offset, dither_px=0.25)
+        yield SampleTile(mode, begins, 1, folder, offset, dither_px=0.25)
 
 
 PHASE3_GROUP = SampleGroup(

@@ -1,0 +1,181 @@
+"""Alignment by the stars, and the wrapper around the stack."""
+
+from __future__ import annotations
+
+import importlib.util
+from typing import Any
+
+import numpy as np
+import pytest
+
+import zemosaic_align_stack as align_stack
+from tests.phase3 import CAMERA, Log, shifted_frames, sky_frame
+from zemo_diagnostics.simulator import Pose, footprint
+
+
+def test_frames_come_to_lie_on_the_reference() -> None:
+    frames = shifted_frames(3)
+    aligned, failed = align_stack.align_images_in_group(frames, 1)
+    assert failed == []
+    for image in aligned:
+        assert image is not None
+        assert (image.shape, image.dtype) == (frames[1].shape, np.dtype(np.float32))
+    middle = (slice(20, -20), slice(20, -20))
+    noise = np.std(sky_frame(1, Pose(1.5, -1.5, 0.1))[middle] - sky_frame(99, Pose(1.5, -1.5, 0.1))[middle])
+    assert aligned[0] is not None
+    apart = np.std(aligned[0][middle] - frames[1][middle])
+    unaligned = np.std(frames[0][middle] - frames[1][middle])
+    assert apart < 1.3 * noise < unaligned
+
+
+def test_the_reference_keeps_its_bits() -> None:
+    frames = shifted_frames(2)
+    aligned, _ = align_stack.align_images_in_group(frames, 0)
+    np.testing.assert_array_equal(aligned[0], frames[0])
+    assert aligned[0] is not frames[0]
+
+
+def test_a_frame_is_found_to_a_tenth_of_a_pixel_however_it_is_turned() -> None:
+    aligner = align_stack.FrameAligner(sky_frame(0))
+    for angle in (5.0, 90.0, 178.0):
+        placement = aligner.find_placement(sky_frame(1, Pose(0.0, 0.0, angle)))
+        assert placement is not None
+        turned = np.degrees(np.arctan2(placement[1, 0], placement[0, 0]))
+        assert abs(abs(turned) - angle) < 0.2
+        center = np.array([(CAMERA.shape[1] - 1) / 2, (CAMERA.shape[0] - 1) / 2, 1.0])
+        np.testing.assert_allclose(placement @ center, center[:2], atol=0.25)
+
+
+def test_the_same_frames_are_aligned_to_the_same_bits() -> None:
+    """astroalign's search starts at random; tiles must be comparable bit by bit."""
+    frames = shifted_frames(2)
+    first, _ = align_stack.align_images_in_group(frames, 0)
+    for _ in range(8):
+        again, _ = align_stack.align_images_in_group(frames, 0)
+        np.testing.assert_array_equal(again[1], first[1])
+
+
+def test_outside_the_footprint_is_nan_only_where_the_mask_is_propagated() -> None:
+    pose = Pose(12.0, -9.0, 4.0)
+    frames = [sky_frame(0), sky_frame(1, pose)]
+    masked, _ = align_stack.align_images_in_group(frames, 0, propagate_mask=True)
+    plain, _ = align_stack.align_images_in_group(frames, 0)
+    assert masked[1] is not None
+    assert plain[1] is not None
+    outside = np.isnan(masked[1]).all(axis=2)
+    expected = ~footprint(CAMERA.shape, pose, Pose())
+    assert np.count_nonzero(outside != expected) < 0.01 * outside.size
+    assert np.isfinite(plain[1]).all()
+    assert set(plain[1][outside][:, 0]) == {np.float32(np.median(frames[1][..., 0]))}
+    np.testing.assert_array_equal(plain[1][~outside], masked[1][~outside])
+
+
+def test_missing_samples_stay_missing_and_spread_no_further() -> None:
+    frames = [sky_frame(0), sky_frame(1, Pose(2.5, 1.5))]
+    frames[1][40:44, 50:54] = np.nan
+    aligned, failed = align_stack.align_images_in_group(frames, 0)
+    assert failed == []
+    assert aligned[1] is not None
+    missing = np.isnan(aligned[1]).all(axis=2)
+    assert 9 <= missing.sum() <= 30
+
+
+@pytest.mark.parametrize(
+    "bad",
+    [
+        np.zeros((160, 120, 3), np.float32),
+        np.full((160, 120, 3), 7, np.float32),
+        np.full((160, 120, 3), np.nan, np.float32),
+        np.random.default_rng(3).normal(100, 5, (160, 120, 3)).astype(np.float32),
+        np.zeros((160, 120), np.float32),
+        None,
+    ],
+    ids=["zero", "constant", "nan", "noise", "mono", "none"],
+)
+def test_a_frame_without_stars_in_common_fails_and_is_named(bad: Any) -> None:
+    log = Log()
+    frames = [sky_frame(0), bad, sky_frame(1, Pose(1.0, 1.0))]
+    aligned, failed = align_stack.align_images_in_group(frames, 0, progress_callback=log)
+    assert failed == [1]
+    assert aligned[1] is None
+    assert aligned[2] is not None
+    assert log.matching("align_failed: frame 1 cannot be placed")
+
+
+def test_another_field_is_not_taken_for_this_one() -> None:
+    other = sky_frame(2)[::-1].copy()  # mirrored: no shift and turn brings it here
+    _, failed = align_stack.align_images_in_group([sky_frame(0), other], 0)
+    assert failed == [1]
+
+
+def test_cosmic_rays_and_hot_pixels_are_no_stars() -> None:
+    frame = np.random.default_rng(5).normal(100, 3, (120, 120)).astype(np.float32)
+    frame[::15, ::15] += 4000
+    assert len(align_stack.find_stars(frame)) == 0
+
+
+def test_frames_of_one_plane_are_aligned_too() -> None:
+    frames = [frame[..., 1] for frame in shifted_frames(2)]
+    aligned, failed = align_stack.align_images_in_group(frames, 0)
+    assert failed == []
+    assert aligned[1] is not None
+    assert aligned[1].shape == frames[0].shape
+
+
+@pytest.mark.parametrize("index", [-1, 2])
+def test_a_reference_that_is_not_there_is_refused(index: int) -> None:
+    with pytest.raises(ValueError, match=rf"reference_image_index {index} is not in 0\.\.1"):
+        align_stack.align_images_in_group([sky_frame(0), sky_frame(1)], index)
+
+
+def test_without_the_extra_one_sentence_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    find_spec = importlib.util.find_spec
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if name == "astroalign" else find_spec(name))
+    with pytest.raises(
+        align_stack.MissingExtraError, match=r"needs astroalign and scipy: pip install 'zemo-diag\[phase3\]'"
+    ):
+        align_stack.align_images_in_group([sky_frame(0)], 0)
+
+
+# ------------------------------------------------------------------------------------------------- the wrapper
+
+
+def test_the_wrapper_is_the_kernel() -> None:
+    frames = np.random.default_rng(1).normal(100, 5, (12, 9, 8, 3)).astype(np.float32)
+    told: dict[str, Any] = {}
+    stacked, rejected = align_stack.stack_kappa_sigma_clip(frames, stack_metadata=told, sigma_low=2.0, sigma_high=2.5)
+    expected, expected_pct = align_stack.cpu_stack_kappa(frames, sigma_low=2.0, sigma_high=2.5)
+    np.testing.assert_array_equal(stacked, expected)
+    assert rejected == expected_pct
+    assert told == {"weight_method": "none", "rejected_pct": expected_pct}
+
+
+@pytest.mark.parametrize(("shape", "weights_shape"), [((40, 50), (3, 1)), ((40, 50, 3), (3, 1, 1, 3))])
+def test_noise_weights_are_one_over_the_variance(shape: tuple[int, ...], weights_shape: tuple[int, ...]) -> None:
+    rng = np.random.default_rng(2)
+    frames = [rng.normal(1000, sigma, shape).astype(np.float32) for sigma in (5.0, 10.0, 20.0)]
+    for frame in frames:
+        frame[3, 4] = 60000.0  # a star is no noise
+        frame[5:9] = np.nan
+        frame[10:30] = 0.0  # where a frame does not reach
+    weights = align_stack.noise_variance_weights(frames)
+    assert (weights.shape, weights.dtype) == (weights_shape, np.dtype(np.float32))
+    per_frame = weights.reshape(3, -1).mean(axis=1)
+    np.testing.assert_allclose(per_frame / per_frame[0], [1, 1 / 4, 1 / 16], rtol=0.25)
+    np.testing.assert_allclose(weights.mean(axis=0), 1.0, rtol=1e-6)
+    stacked, _ = align_stack.stack_kappa_sigma_clip(frames, "noise_variance")
+    expected, _ = align_stack.cpu_stack_kappa(frames, weights=weights)
+    np.testing.assert_array_equal(stacked, expected)
+
+
+def test_a_dead_frame_weighs_nothing_and_dead_frames_alone_weigh_alike() -> None:
+    noisy = np.random.default_rng(4).normal(100, 5, (30, 30)).astype(np.float32)
+    dead = np.full((30, 30), 9.0, np.float32)
+    weights = align_stack.noise_variance_weights([noisy, dead, np.zeros((30, 30), np.float32)])
+    assert weights.ravel().tolist() == [3.0, 0.0, 0.0]
+    assert align_stack.noise_variance_weights([dead, dead]).ravel().tolist() == [1.0, 1.0]
+
+
+def test_a_weight_method_that_is_not_known_is_refused() -> None:
+    with pytest.raises(ValueError, match="'noise_fwhm' is not known here; known: none, noise_variance"):
+        align_stack.stack_kappa_sigma_clip([np.zeros((2, 2), np.float32)], "noise_fwhm")
