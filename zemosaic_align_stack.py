@@ -769,7 +769,7 @@ _DETECTION_SIGMA, _DETECTION_AREA_PX = 5.0, 5  # astroalign's own defaults
 _SHARPEST = 0.4  # peak after sep's smoothing, over peak: 0.25 for a lone pixel, over 0.5 for any star
 _CONTROL_STARS = (50, 100)  # the brightest, which triangles are built from; more where the frames overlap little
 _REFIT_STARS = 200  # the brightest, which the placement is fitted to in the end
-_PAIR_TOLERANCE_PX = 2.0  # a star and its image in the reference, once placed
+_PAIR_TOLERANCES_PX = (2.0, 1.2, 0.8)  # a star and its image in the reference: ever tighter, until chance pairs go
 _FEWEST_PAIRS = 4  # two pairs make a similarity; two more must agree with it
 _LEAST_PAIRED = 0.3  # of the stars that both frames should show
 _SCALE_RANGE = (0.8, 1.25)  # frames of one group come from one telescope
@@ -1010,27 +1010,27 @@ def _refitted(
     placement: Placement, stars: Points, reference: Points, shape: tuple[int, ...], target: tuple[int, ...]
 ) -> Placement | None:
     """Fit a placement to all stars that it pairs, until these stay; None where they do not bear it out."""
-    pairs: set[tuple[int, int]] = set()
-    for _ in range(_REFIT_ROUNDS):
-        found = _pairs(_moved(stars, placement), reference)
-        if len(found) < _FEWEST_PAIRS:
-            return None
-        if set(found) == pairs:
-            break
-        pairs = set(found)
-        own, other = (list(side) for side in zip(*sorted(found), strict=True))
-        placement = _similarity(stars[own], reference[other])
+    pairs: list[tuple[int, int]] = []
+    for tolerance in _PAIR_TOLERANCES_PX:
+        for _ in range(_REFIT_ROUNDS):
+            before, pairs = pairs, _pairs(_moved(stars, placement), reference, tolerance)
+            if len(pairs) < _FEWEST_PAIRS:
+                return None
+            if pairs == before:
+                break
+            own, other = (list(side) for side in zip(*pairs, strict=True))
+            placement = _similarity(stars[own], reference[other])
     expected = _expected_pairs(placement, stars, reference, shape, target)
     scale = math.hypot(placement[0, 0], placement[1, 0])
     borne_out = len(pairs) >= _LEAST_PAIRED * expected and _SCALE_RANGE[0] <= scale <= _SCALE_RANGE[1]
     return placement if borne_out else None
 
 
-def _pairs(moved: Points, reference: Points) -> list[tuple[int, int]]:
-    """Pair stars that are each other's nearest, and near."""
+def _pairs(moved: Points, reference: Points, tolerance_px: float) -> list[tuple[int, int]]:
+    """Pair stars that are each other's nearest, and near; in the order of the moved ones."""
     distances = np.hypot(*(moved[:, None, :] - reference[None, :, :]).transpose(2, 0, 1))
     nearest, back = distances.argmin(axis=1), distances.argmin(axis=0)
-    return [(i, int(j)) for i, j in enumerate(nearest) if back[j] == i and distances[i, j] <= _PAIR_TOLERANCE_PX]
+    return [(i, int(j)) for i, j in enumerate(nearest) if back[j] == i and distances[i, j] <= tolerance_px]
 
 
 def _similarity(points: Points, targets: Points) -> Placement:

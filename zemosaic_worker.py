@@ -1662,8 +1662,9 @@ class _TileRun:
         except (ValueError, TypeError, ImportError):
             raise  # an option that no tile could be built with
         except Exception as error:  # noqa: BLE001 - one failing tile does not stop the others
-            _emit(self._callback, f"MT_FAILED tile={queued.tile_id}: {error}", "ERROR")
-            outcome = _Outcome(_infer_group_eqmode(queued.group), False, None, [], {"error": str(error)})
+            reason = _failure(error)
+            _emit(self._callback, f"MT_FAILED tile={queued.tile_id}: {reason}", "ERROR")
+            outcome = _Outcome(_infer_group_eqmode(queued.group), False, None, [], {"error": reason})
         ids = tuple(self._queue_again(group, queued, outcome.eqmode) for group in outcome.retry_groups)
         self._done[queued.tile_id] = outcome.result(queued, ids)
         done, total = len(self._done), len(self._done) + len(self._flying) + len(self._waiting)

@@ -55,6 +55,26 @@ def test_the_same_frames_are_aligned_to_the_same_bits() -> None:
         np.testing.assert_array_equal(again[1], first[1])
 
 
+def test_wherever_the_search_ended_the_fit_ends_at_the_same_bits() -> None:
+    """A quarter of the frames in common, and as many false stars as true ones."""
+    rng = np.random.default_rng(8)
+    shape, true = (320, 180), np.array([[1.0, 0.002, -85.0], [-0.002, 1.0, -150.0]])
+    sky = rng.uniform((0, 0), (270, 480), (170, 2))
+    seen = sky[(sky[:, 0] < 180) & (sky[:, 1] < 320)]
+    stars = np.vstack([seen, rng.uniform((0, 0), (180, 320), (20, 2))])
+    moved = seen @ true[:, :2].T + true[:, 2] + rng.normal(0, 0.15, seen.shape)
+    inside = (moved >= 0).all(axis=1)
+    reference = np.vstack([moved[inside], rng.uniform((0, 0), (180, 320), (60, 2))])
+    found = []
+    for _ in range(40):
+        start = true + rng.normal(0, 1.0, (2, 3)) * [[0.002, 0.002, 0.4]]
+        found.append(align_stack._refitted(start, stars, reference, shape, shape))
+    assert found[0] is not None
+    corner = np.array([180.0, 320.0, 1.0])
+    np.testing.assert_allclose(found[0] @ corner, true @ corner, atol=0.3)
+    assert all(placement is not None and np.array_equal(placement, found[0]) for placement in found)
+
+
 def test_outside_the_footprint_is_nan_only_where_the_mask_is_propagated() -> None:
     pose = Pose(12.0, -9.0, 4.0)
     frames = [sky_frame(0), sky_frame(1, pose)]
