@@ -15,10 +15,11 @@ import pytest
 from zemo_diagnostics import bayer, child_process, parity
 from zemo_diagnostics.checks_parity import smallest_stack_that_rejects
 from zemo_diagnostics.commands import GroupingOptions, run_parity
-from zemo_diagnostics.parity import ParityOptions, central_window, noise_weights
+from zemo_diagnostics.parity import ParityOptions
 from zemo_diagnostics.report import exit_code, verdict
 from zemo_diagnostics.results import Report, RunStatus, TileParity, Verdict
 from zemo_diagnostics.sample_groups import write_group
+from zemo_diagnostics.stack_input import central_window, noise_weights
 
 
 def quiet(_what: str, _part: float) -> None:
