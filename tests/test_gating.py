@@ -14,7 +14,7 @@ from zemo_diagnostics.findings import Evidence, FindingKind, find, load_checks
 from zemo_diagnostics.results import Finding, Level, ModeCounts, Report, RunGating, Source, TileGating, UnusableFile
 
 
-def quiet(_what: str, _part: float) -> None:
+def quiet(_what: str, _part: float, _detail: str = "") -> None:
     pass
 
 

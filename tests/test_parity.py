@@ -22,7 +22,7 @@ from zemo_diagnostics.sample_groups import write_group
 from zemo_diagnostics.stack_input import central_window, noise_weights
 
 
-def quiet(_what: str, _part: float) -> None:
+def quiet(_what: str, _part: float, _detail: str = "") -> None:
     pass
 
 

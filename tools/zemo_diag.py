@@ -75,6 +75,23 @@ def input_options(function: Function) -> Function:
     return _decorated(function, options)
 
 
+def kappa_options(function: Function) -> Function:
+    """Add the limits of the rejection, and the weights."""
+    limit: dict[str, Any] = {"type": click.FloatRange(min=0), "default": 3.0, "show_default": True}
+    options = [
+        click.option("--kappa-low", help="Lower limit, standard deviations.", **limit),
+        click.option("--kappa-high", help="Upper limit, standard deviations.", **limit),
+        click.option(
+            "--weights",
+            type=click.Choice(("none", "noise")),
+            default="none",
+            show_default=True,
+            help="Weigh frames alike, or by one over the variance of their background.",
+        ),
+    ]
+    return _decorated(function, options)
+
+
 def output_options(function: Function) -> Function:
     """Add where the report goes, and in which form."""
     options = [
@@ -157,15 +174,7 @@ def gating(
 @cli.command("kappa-parity", epilog="\b\nExample:\n  zemo-diag kappa-parity my_lights --tile 1 -o report.json")
 @input_options
 @click.option("--tile", "tiles", type=click.IntRange(min=1), multiple=True, help="Only this tile; may be repeated.")
-@click.option("--kappa-low", type=click.FloatRange(min=0), default=3.0, show_default=True, help="Lower limit, sigma.")
-@click.option("--kappa-high", type=click.FloatRange(min=0), default=3.0, show_default=True, help="Upper limit, sigma.")
-@click.option(
-    "--weights",
-    type=click.Choice(("none", "noise")),
-    default="none",
-    show_default=True,
-    help="Weigh frames alike, or by one over the variance of their background.",
-)
+@kappa_options
 @click.option("--chunk-rows", type=click.IntRange(min=1), default=64, show_default=True, help="Rows of a band.")
 @click.option("--max-frames", type=click.IntRange(min=1), help="Stack only the first so many frames of a tile.")
 @click.option("--crop", type=Crop(), metavar="HEIGHTxWIDTH", help="Stack only a central window of the frames.")
@@ -230,6 +239,45 @@ def kappa_parity(
         grouping = GroupingOptions(group_by, panel_deg, not no_split)
         report = run_parity(folder, grouping, options, tile_ids=tiles, say=say)
     return _deliver(report, form, outputs, force)
+
+
+@cli.command(epilog="\b\nExample:\n  zemo-diag stack my_lights -o stack.fits")
+@click.argument("folder", type=click.Path(path_type=Path))
+@click.option(
+    "-o", "--output", required=True, type=click.Path(path_type=Path), metavar="FILE", help="The stack (.fit or .fits)."
+)
+@kappa_options
+@click.option("--no-debayer", is_flag=True, help="Stack raw mosaics as they are.")
+@click.option("--max-frames", type=click.IntRange(min=1), help="Stack only the first so many frames.")
+@click.option("--force", is_flag=True, help="Overwrite the file if it exists.")
+@click.option("-q", "--quiet", is_flag=True, help="No progress on stderr.")
+def stack(
+    folder: Path,
+    output: Path,
+    kappa_low: float,
+    kappa_high: float,
+    weights: str,
+    no_debayer: bool,
+    max_frames: int | None,
+    force: bool,
+    quiet: bool,
+) -> int:
+    """Stack frames into one FITS file.
+
+    Takes every frame in FOLDER and its sub-folders as it lies (nothing is aligned) and stacks them by bands of rows,
+    as Phase 3 does: any number of frames, in a little memory. The file is float32.
+    """
+    from zemo_diagnostics.progress import progress_bar
+    from zemo_diagnostics.stacking import StackOptions, stack_folder
+    from zemo_diagnostics.stdout import print_text
+
+    options = StackOptions(kappa_low, kappa_high, weights, not no_debayer, max_frames)
+    with progress_bar(quiet=quiet) as say:
+        stacked = stack_folder(folder, output, options, force=force, say=say)
+    for file in stacked.left_out:
+        click.echo(f"Left out {file.name}: {file.reason}", err=True)
+    print_text(f"Wrote {output}: {stacked.summary()}\n")
+    return EXIT_CLEAN
 
 
 @cli.command(epilog="\b\nExample:\n  zemo-diag demo")

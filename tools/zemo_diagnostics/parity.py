@@ -7,7 +7,7 @@ whole tile: the machine is never endangered, and there is always something to co
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from math import prod
 from pathlib import Path
@@ -20,6 +20,7 @@ from .child_process import JobOutcome, run_job
 from .comparison import compare
 from .functions_under_test import StackFunctions
 from .memory_limits import MemoryLimit, available_memory
+from .progress import Say
 from .results import Comparison, RunStatus, TileParity, UnusableFile, VariantRun
 from .stack_input import StackInput, Window, central_window, choose_frames, noise_weights
 from .tiles import Tile
@@ -30,7 +31,6 @@ PROCESS_BYTES = 160 << 20
 # The part of the memory that is there which a child may be planned to take.
 MEMORY_SHARE = 0.8
 
-Say = Callable[[str, float], None]
 
 MEMORY_FORMULA = (
     "full frame: 160 MiB for the process + N × H × W × C × 4 B for the frames + the stack's own need "

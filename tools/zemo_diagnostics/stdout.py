@@ -6,9 +6,6 @@ import os
 import shutil
 import sys
 
-from .render_json import render_json
-from .render_markdown import render_markdown
-from .render_terminal import render_terminal
 from .results import Report
 
 # Width of the terminal form where stdout is a file or a pipe.
@@ -28,6 +25,10 @@ def print_report(report: Report, form: str) -> None:
     form : {"terminal", "json", "markdown"}
         JSON and Markdown are UTF-8 whatever the terminal's encoding is; the terminal form keeps to what it can draw.
     """
+    from .render_json import render_json
+    from .render_markdown import render_markdown
+    from .render_terminal import render_terminal
+
     if form == "terminal":
         terminal = sys.stdout.isatty()
         width = shutil.get_terminal_size().columns if terminal or "COLUMNS" in os.environ else PIPED_WIDTH
