@@ -161,8 +161,9 @@ def _stack(sources: Sequence[RowSource], options: StackOptions, say: Say) -> tup
             progress_callback=progress,
         )
     except RuntimeError as error:
-        if isinstance(error.__cause__, FrameError | OSError):
-            raise FrameError(f"{error}; {error.__cause__}") from error
+        cause = error.__cause__
+        if isinstance(cause, FrameError | OSError):
+            raise FrameError(str(cause if isinstance(cause, FrameError) else error)) from error
         raise
     return stacked, float(rejected_pct)
 
