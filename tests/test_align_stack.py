@@ -56,6 +56,10 @@ def bounded(
     )
 
 
+def f32(values: Any) -> npt.NDArray[np.float32]:
+    return np.array(values, dtype=np.float32)
+
+
 def noise(*shape: int, seed: int = 1) -> npt.NDArray[np.float32]:
     return np.random.default_rng(seed).normal(1000.0, 12.5, shape).astype(np.float32)
 
@@ -116,7 +120,7 @@ def test_the_plane_is_float32_of_the_frames_shape(stack: Stacker, shape: tuple[i
 
 @every_path
 def test_an_outlier_is_rejected_and_counted(stack: Stacker) -> None:
-    frames = np.tile(np.float32([[99.0, 101.0]] * 3), (8, 1, 1))
+    frames = np.tile(f32([[99.0, 101.0]] * 3), (8, 1, 1))
     frames[::2] = frames[::2, :, ::-1]
     frames[5, 1, 0] = 5000.0
     stacked, rejected_pct = stack(frames, sigma_low=2.0, sigma_high=2.0)
@@ -127,7 +131,7 @@ def test_an_outlier_is_rejected_and_counted(stack: Stacker) -> None:
 
 @every_path
 def test_kappas_are_separate(stack: Stacker) -> None:
-    frames = np.float32([0, 10, 11, 12, 13, 14, 24]).reshape(7, 1, 1) * np.ones((1, 2, 1), np.float32)
+    frames = f32([0, 10, 11, 12, 13, 14, 24]).reshape(7, 1, 1) * np.ones((1, 2, 1), np.float32)
     assert stack(frames, sigma_low=1.0, sigma_high=9.0)[0][0, 0] == np.float32(84.0) / np.float32(6)
     assert stack(frames, sigma_low=9.0, sigma_high=1.0)[0][0, 0] == np.float32(60.0) / np.float32(6)
 
@@ -138,7 +142,7 @@ def test_nan_counts_as_rejected_and_stays_out_of_the_mean(stack: Stacker) -> Non
     frames[0, 0, 0] = np.nan
     frames[:, 1, 1] = np.nan
     stacked, rejected_pct = stack(frames)
-    np.testing.assert_array_equal(stacked, np.float32([[7, 7], [7, np.nan]]))
+    np.testing.assert_array_equal(stacked, f32([[7, 7], [7, np.nan]]))
     assert rejected_pct == 100.0 * 5 / 16
 
 
@@ -182,10 +186,10 @@ def test_empty_frames_give_an_empty_plane(stack: Stacker, shape: tuple[int, ...]
 
 @every_path
 def test_no_warning_leaks_whatever_numpy_is_set_to(stack: Stacker) -> None:
-    nasty = np.float64([np.nan, np.inf, -np.inf, 3e38, -3e38, 1e300, 1e-45, -0.0, 0.0, 5.0])
+    nasty = np.array([np.nan, np.inf, -np.inf, 3e38, -3e38, 1e300, 1e-45, -0.0, 0.0, 5.0])
     frames = np.random.default_rng(3).choice(nasty, (12, 9, 8))
     frames[:, 0] = np.nan
-    weights = np.random.default_rng(4).choice(np.float64([0, 1, np.nan, np.inf, 1e300]), frames.shape)
+    weights = np.random.default_rng(4).choice(np.array([0, 1, np.nan, np.inf, 1e300]), frames.shape)
     with warnings.catch_warnings(), np.errstate(all="raise"):
         warnings.simplefilter("error")
         stack(frames, sigma_low=1e300)
@@ -238,12 +242,22 @@ def test_weights_of_a_wrong_shape_are_named_with_the_stacks(stack: Stacker, shap
 # --------------------------------------------------------------------------------------------- bit-identical
 
 DTYPES = ["uint8", "uint16", ">i2", ">f4", "int32", "float16", "float32", "float64"]
-SPECIAL = np.float32([0.0, -0.0, 1e-45, -1e-45, 1e-38, 3e38, -3e38, 1.0, -1.0])
+SPECIAL = f32([0.0, -0.0, 1e-45, -1e-45, 1e-38, 3e38, -3e38, 1.0, -1.0])
+
+
+def flipped(frame: Array) -> Array:
+    return np.ascontiguousarray(frame[::-1, ::-1])[::-1, ::-1]
+
+
+def channel_first(frame: Array) -> Array:
+    return np.moveaxis(np.ascontiguousarray(np.moveaxis(frame, -1, 0)), 0, -1)
+
+
 LAYOUTS: dict[str, Callable[[Array], Array]] = {
     "C": np.ascontiguousarray,
     "F": np.asfortranarray,
-    "flipped": lambda f: np.ascontiguousarray(f[::-1, ::-1])[::-1, ::-1],
-    "channel first": lambda f: np.moveaxis(np.ascontiguousarray(np.moveaxis(f, -1, 0)), 0, -1),
+    "flipped": flipped,
+    "channel first": channel_first,
 }
 
 
@@ -265,13 +279,14 @@ class Case:
 
     def stack(self) -> Array:
         rng = np.random.default_rng(self.seed)
-        values = {
+        makers: dict[str, Callable[[], Array]] = {
             "noise": lambda: rng.normal(100.0, 12.5, self.shape),
             "few levels": lambda: rng.integers(0, 4, self.shape).astype(float),
             "constant": lambda: np.broadcast_to(rng.normal(100.0, 9.0, self.shape[1:]), self.shape).copy(),
             "wide": lambda: rng.standard_normal(self.shape) * 10.0 ** rng.uniform(-45, 38.4, self.shape),
             "special": lambda: rng.choice(SPECIAL, self.shape).astype(float),
-        }[self.kind]()
+        }
+        values = makers[self.kind]()
         if np.dtype(self.dtype).kind == "f":
             values[rng.random(self.shape) < self.inf_fraction] = rng.choice([np.inf, -np.inf])
             values[rng.random(self.shape) < self.nan_fraction] = np.nan
@@ -300,7 +315,7 @@ class Case:
         if self.weights == "none":
             return None
         if self.weights == "odd":
-            return rng.choice(np.float64([0, 1, -1, np.nan, np.inf, 1e300]), n)
+            return rng.choice(np.array([0, 1, -1, np.nan, np.inf, 1e300]), n)
         return rng.random(shapes[self.weights])
 
 
@@ -389,12 +404,10 @@ def test_single_sample_rows_keep_the_frames_order(height: int) -> None:
     assert_same(CHUNKED(frames, chunk_rows=1), REFERENCE(frames))
 
 
-def test_negative_zero_survives() -> None:
+def test_the_sign_of_zero_is_the_references() -> None:
     frames = np.full((9, 4, 4), -0.0, np.float32)
     frames[3, 0] = np.nan
-    stacked = CHUNKED(frames)[0]
-    assert zas._same_bits(stacked, REFERENCE(frames)[0])
-    assert np.signbit(stacked[1]).all()
+    assert_same(CHUNKED(frames), REFERENCE(frames))
 
 
 def test_numpys_own_memory_order_of_weights_does_not_matter() -> None:
@@ -421,15 +434,15 @@ def test_the_network_brings_the_middle_to_its_place(n: int) -> None:
 @given(
     n=st.integers(1, 3000),
     shape=st.one_of(
-        st.tuples(st.integers(1, 90), st.integers(1, 3000)),
-        st.tuples(st.integers(1, 90), st.integers(1, 3000), st.integers(1, 5)),
+        st.tuples(st.integers(1, 20), st.integers(1, 300)),
+        st.tuples(st.integers(1, 20), st.integers(1, 300), st.integers(1, 5)),
     ),
     lazy=st.booleans(),
     threads=st.integers(1, 32),
     budget=st.integers(1, 1 << 27),
     chunk_rows=st.integers(1, 100),
 )
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=200, deadline=None)
 def test_the_plan_keeps_its_promises(
     n: int, shape: tuple[int, ...], lazy: bool, threads: int, budget: int, chunk_rows: int
 ) -> None:
@@ -517,10 +530,9 @@ def test_a_containers_cpu_quota_is_heard(
 
 def test_the_module_needs_numpy_alone_and_prints_nothing() -> None:
     code = (
-        "import sys; import numpy; before = set(sys.modules); import zemosaic_align_stack\n"
-        "new = {m.partition('.')[0] for m in set(sys.modules) - before} - set(sys.stdlib_module_names)\n"
-        "sys.exit(str(new) if new != {'zemosaic_align_stack', 'numpy'} - set() and new - {'numpy'} "
-        "!= {'zemosaic_align_stack'} else 0)"
+        "import sys; before = set(sys.modules); import zemosaic_align_stack\n"
+        "new = {name.partition('.')[0] for name in set(sys.modules) - before} - sys.stdlib_module_names\n"
+        "assert new == {'numpy', 'zemosaic_align_stack'}, new"
     )
     root = Path(zas.__file__).parent
     done = subprocess.run([sys.executable, "-c", code], cwd=root, capture_output=True, text=True, check=False)
@@ -664,8 +676,9 @@ def test_the_self_test_passes() -> None:
     zas._selftest_cpu_kappa_chunk_equivalence()
 
 
-def one_ulp_up(values: Array, *_: object) -> Array:
-    return np.nextafter(values, np.float32(np.inf))
+def one_ulp_up(values: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+    above: npt.NDArray[np.float32] = np.nextafter(values, np.float32(np.inf))
+    return above
 
 
 @pytest.mark.parametrize("broken", ["_spread", "_median", "_sum_where"])
