@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 
 from zemo_diagnostics import findings
+from zemo_diagnostics.checks import FindingKind
 from zemo_diagnostics.commands import GroupingOptions, run_gating
-from zemo_diagnostics.findings import Evidence, FindingKind, find, load_checks
+from zemo_diagnostics.findings import Evidence, find, load_checks
 from zemo_diagnostics.results import Finding, Level, ModeCounts, Report, RunGating, Source, TileGating, UnusableFile
 
 

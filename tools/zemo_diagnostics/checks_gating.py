@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from .findings import Found, check
+from .checks import Found, check
 from .results import Level, RunGating, Source, TileGating
 
 # How many frames make a tile whose mount mode can be judged by a majority.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from .findings import Found, check
+from .checks import Found, check
 from .results import Level, RunParity, RunStatus, TileParity, UnusableFile, Verdict
 
 # A chunked run whose peak over its baseline is more than this part of the full frame's has no point.
