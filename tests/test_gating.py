@@ -101,7 +101,7 @@ def test_the_real_frames(real_data: Callable[[str], Path]) -> None:
     report = gate(folder, group_by="all")
     (tile,) = tiles_of(report)
     assert (tile.eqmode, tile.deciding_index, tile.counts) == ("EQ", 4, ModeCounts(2, 0, 4, 0))
-    assert {"ZD103", "ZD105"} <= codes(report)
+    assert "ZD103" in codes(report)
     assert "S50_" not in repr(report)
 
 

@@ -72,7 +72,7 @@ def _inspect(job: dict[str, Any], scratch: Path) -> dict[str, Any]:
         try:
             frames.append(asdict(inspect_frame(_opened(job, described, scratch))))
         except Exception as error:  # noqa: BLE001 - one frame that cannot be read does not stop the others
-            frames.append({"unreadable": f"{type(error).__name__}: {error}"})
+            frames.append({"unreadable": str(error) if isinstance(error, FrameError) else type(error).__name__})
         _say_fraction_done((index + 1) / len(job["frames"]))
     return {"frames": frames}
 

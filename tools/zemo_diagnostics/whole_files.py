@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-import os
 import secrets
 from collections.abc import Callable
 from pathlib import Path
@@ -26,12 +25,15 @@ def check_place(path: Path, *, force: bool) -> None:
     OutputError
         What is wrong, and what to do.
     """
-    if not path.parent.is_dir():
-        raise OutputError(f"there is no folder '{path.parent}' for '{path.name}': create it, or name another")
-    if path.is_dir():
-        raise OutputError(f"'{path}' is a folder: name a file in it, such as '{path / f'report{path.suffix}'}'")
-    if os.path.lexists(path) and not force:
-        raise OutputError(f"'{path}' exists: name another file, or add --force to overwrite it")
+    try:
+        if not path.parent.is_dir():
+            raise OutputError(f"there is no folder '{path.parent}' for '{path.name}': create it, or name another")
+        if path.is_dir():
+            raise OutputError(f"'{path}' is a folder: name a file in it, such as '{path / f'report{path.suffix}'}'")
+        if path.is_symlink() or (path.exists() and not force):
+            raise OutputError(_exists(path))
+    except OSError as error:
+        raise OutputError(_sentence(error, path)) from error
     _try_folder(path)
 
 
@@ -93,10 +95,17 @@ def _put_in_place(part: Path, path: Path, *, force: bool) -> None:
         raise
 
 
+def _exists(path: Path) -> str:
+    """Say that something is there already."""
+    if path.is_symlink():
+        return f"'{path}' is a link: name the file itself"
+    return f"'{path}' exists: name another file, or add --force to overwrite it"
+
+
 def _sentence(error: OSError, path: Path) -> str:
     """Say why a file cannot be written, and what to do."""
     if isinstance(error, FileExistsError):
-        return f"'{path}' exists: name another file, or add --force to overwrite it"
+        return _exists(path)
     if isinstance(error, PermissionError) or error.errno == errno.EROFS:
         return f"'{path}' may not be written: name another folder, or close the program that has it open"
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
