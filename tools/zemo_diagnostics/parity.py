@@ -33,9 +33,8 @@ MEMORY_SHARE = 0.8
 
 
 MEMORY_FORMULA = (
-    "full frame: 160 MiB for the process + N × H × W × C × 4 B for the frames + the stack's own need "
-    "(estimate_fullframe_peak_bytes); chunked: 160 MiB + its budget and the output plane "
-    "(estimate_chunked_peak_bytes); at most 80 % of the memory that is there"
+    "full frame: 160 MiB + the frames (N × H × W × C × 4 B) + the stack's own need (about 6 times the frames); "
+    "chunked: 160 MiB + its buffers (tens of MiB) + the result"
 )
 
 
