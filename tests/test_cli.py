@@ -62,6 +62,10 @@ def test_parity_prints_the_report_and_ends_with_the_verdict() -> None:
         (("kappa-parity", FIXTURES / "eq_only", "--tile", "9"), "no tile 9"),
         (("kappa-parity", FIXTURES / "eq_only", "--crop", "big"), "such as 480x640"),
         (("findings", "ZD000"), "no finding has the code ZD000"),
+        (("gating", ""), "the folder's name is empty"),
+        (("kappa-parity", FIXTURES / "eq_only", "--kappa-high", "inf"), "not a finite number"),
+        (("gating", FIXTURES / "eq_only", "--panel-deg", "nan"), "not a finite number"),
+        (("gating", FIXTURES / "eq_only", "-o", "a" * 300 + ".md"), "name another file"),
         (("fly",), "No such command 'fly'"),
     ],
 )
@@ -196,6 +200,44 @@ def _job_of(child: psutil.Process) -> str:
         return Path(child.cmdline()[-1]).read_text(encoding="utf-8")
     except (psutil.Error, OSError, IndexError, UnicodeDecodeError):
         return ""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="a signal of POSIX")
+def test_a_request_to_end_leaves_neither_child_nor_folder(tmp_path: Path) -> None:
+    write_group("eq_only", tmp_path / "lights" / "tile_99", frames=24, shape=(1200, 1080))
+    (tmp_path / "temporary").mkdir()
+    with subprocess.Popen(
+        [sys.executable, str(SCRIPT), "kappa-parity", str(tmp_path / "lights")],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        env=os.environ | {"TMPDIR": str(tmp_path / "temporary")},
+    ) as process:
+        _wait_for_the_child_of(process.pid, "tile_99")
+        process.terminate()
+        assert process.wait(60) == 130
+    assert not list((tmp_path / "temporary").iterdir())
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs a device that is always full")
+def test_where_stdout_fails_the_files_are_written_all_the_same(tmp_path: Path) -> None:
+    with Path("/dev/full").open("wb") as full:
+        done = subprocess.run(
+            [sys.executable, str(SCRIPT), "gating", str(FIXTURES / "eq_only"), "-o", str(tmp_path / "a.md")],
+            stdout=full,
+            stderr=subprocess.PIPE,
+            encoding="utf-8",
+            check=False,
+        )
+    assert done.returncode == 2
+    assert "the report cannot be printed" in done.stderr
+    assert (tmp_path / "a.md").exists()
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="a shell of POSIX closes the streams")
+@pytest.mark.parametrize(("folder", "closed", "code"), [("eq_only", ">&-", 0), ("none", "2>&-", 2)])
+def test_closed_streams_change_no_exit_code(folder: str, closed: str, code: int) -> None:
+    command = f'"{sys.executable}" "{SCRIPT}" gating "{FIXTURES / folder}" {closed}'
+    assert subprocess.run(command, shell=True, capture_output=True, check=False).returncode == code
 
 
 def test_help_imports_neither_numpy_nor_astropy() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import pytest
 from astropy.io import fits
 
 from zemo_diagnostics import entries
+from zemo_diagnostics.commands import GroupingOptions, run_gating
 from zemo_diagnostics.entries import Frame, scan_folder
 from zemo_diagnostics.errors import InputError
 
@@ -68,13 +70,31 @@ def test_hidden_files_and_other_suffixes_are_passed_over(tmp_path: Path, fixture
     assert not scan.unusable
 
 
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="pipes of POSIX")
+def test_a_pipe_or_a_broken_link_is_no_frame_and_holds_nothing_up(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "a.fit")
+    (tmp_path / "b.fit").symlink_to(tmp_path / "nowhere")
+    assert [file.reason.split(" (")[0] for file in scan_folder(tmp_path).unusable] == ["it is no regular file"] * 2
+
+
+@pytest.mark.parametrize(("key", "value"), [("STACKCNT", "1E999"), ("BZERO", "'48.12'"), ("EQMODE", "'lat 48.12345'")])
+def test_one_bad_card_ends_nothing_and_shows_nothing(tmp_path: Path, fixtures: Path, key: str, value: str) -> None:
+    data = next((fixtures / "eq_only").glob("*.fit")).read_bytes()
+    card = f"{key:<8}= {value:>20}".ljust(80).encode("ascii")
+    (tmp_path / "a.fit").write_bytes(data.replace(data[5 * 80 : 6 * 80], card, 1))
+    shutil.copy(next((fixtures / "altaz_only").glob("*.fit")), tmp_path / "b.fit")
+    report = run_gating(tmp_path, GroupingOptions(), requested=True, say=lambda _what, _part, _detail="": None)
+    assert report.source.frames + len(report.source.unusable) == 2
+    assert "48.12" not in repr(report)
+
+
 @pytest.mark.parametrize(
     ("array", "reason"),
     [
         (np.zeros((3, 4), np.bool_), "not pixel values"),
         (np.zeros(7), "a cached frame is"),
         (np.zeros((2, 2, 2, 2)), "a cached frame is"),
-        (np.array({"a": 1}), "no .npy array"),
+        (np.array({"a": 1}), "no whole .npy array"),
     ],
 )
 def test_an_array_that_is_no_frame_says_why(
@@ -108,4 +128,4 @@ def test_whatever_one_file_does_the_others_go_on(
     monkeypatch.setattr(entries, "_fits_frame", fail)
     scan = scan_folder(tmp_path)
     assert [frame.name for frame in scan.frames] == ["0.fit", "2.fit"]
-    assert scan.unusable[0].reason == "its header cannot be read (RuntimeError: a surprise)"
+    assert scan.unusable[0].reason == "its header cannot be read (RuntimeError)"

@@ -9,12 +9,13 @@ from pathlib import Path
 import pytest
 
 from zemo_diagnostics import findings
+from zemo_diagnostics.checks import FindingKind
 from zemo_diagnostics.commands import GroupingOptions, run_gating
-from zemo_diagnostics.findings import Evidence, FindingKind, find, load_checks
+from zemo_diagnostics.findings import Evidence, find, load_checks
 from zemo_diagnostics.results import Finding, Level, ModeCounts, Report, RunGating, Source, TileGating, UnusableFile
 
 
-def quiet(_what: str, _part: float) -> None:
+def quiet(_what: str, _part: float, _detail: str = "") -> None:
     pass
 
 
@@ -100,7 +101,7 @@ def test_the_real_frames(real_data: Callable[[str], Path]) -> None:
     report = gate(folder, group_by="all")
     (tile,) = tiles_of(report)
     assert (tile.eqmode, tile.deciding_index, tile.counts) == ("EQ", 4, ModeCounts(2, 0, 4, 0))
-    assert {"ZD103", "ZD105"} <= codes(report)
+    assert "ZD103" in codes(report)
     assert "S50_" not in repr(report)
 
 

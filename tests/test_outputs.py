@@ -64,7 +64,7 @@ def test_a_file_that_appears_meanwhile_stays(tmp_path: Path, monkeypatch: pytest
         assert not force
         path.write_text("theirs", encoding="utf-8")
 
-    monkeypatch.setattr("zemo_diagnostics.outputs._check_path", check_then_lose_the_race)
+    monkeypatch.setattr("zemo_diagnostics.whole_files.check_place", check_then_lose_the_race)
     with pytest.raises(OutputError, match="--force"):
         write_report("{}", path, force=False)
     assert path.read_text(encoding="utf-8") == "theirs"

@@ -7,6 +7,7 @@ from datetime import datetime, timedelta, timezone
 import numpy as np
 import pytest
 from astropy.time import Time
+from astropy.utils import iers
 
 from zemo_diagnostics import simulator
 from zemo_diagnostics.simulator import GRBG, Camera, Mount, Pose, Shot, Sky
@@ -112,7 +113,8 @@ def test_a_trail_is_a_straight_line_from_edge_to_edge() -> None:
 @pytest.mark.parametrize("hour", range(0, 24, 3))
 def test_hour_angle_agrees_with_astropy(hour: int) -> None:
     utc = datetime(2025, 7, 12, hour, 13, tzinfo=timezone.utc)
-    sidereal = Time(utc.replace(tzinfo=None), scale="ut1").sidereal_time("mean", longitude=-34.5678).deg
+    with iers.conf.set_temp("auto_download", False), iers.conf.set_temp("iers_degraded_accuracy", "ignore"):
+        sidereal = Time(utc.replace(tzinfo=None), scale="ut1").sidereal_time("mean", longitude=-34.5678).deg
     expected = (sidereal - 274.7 + 180) % 360 - 180
     assert simulator.hour_angle_deg(utc, -34.5678, 274.7) == pytest.approx(expected, abs=0.01)
 

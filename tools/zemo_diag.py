@@ -6,11 +6,16 @@ a command needs it, so that ``--help`` answers at once.
 
 from __future__ import annotations
 
+import contextlib
+import errno
 import functools
+import math
 import os
+import signal
 import sys
+import threading
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -37,6 +42,27 @@ Exit codes:
 """
 
 
+class Finite(click.FloatRange):
+    """A range of floats without infinity and without what is no number."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Read a float."""
+        number = super().convert(value, param, ctx)
+        if not math.isfinite(number):
+            self.fail(f"{value!r} is not a finite number", param, ctx)
+        return number
+
+
+class Folder(click.Path):
+    """The path of a folder; never empty, which would mean the current one."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Read a path."""
+        if not str(value):
+            self.fail("the folder's name is empty; write . for the current folder", param, ctx)
+        return super().convert(value, param, ctx)
+
+
 class Crop(click.ParamType[tuple[int, int]]):
     """A central window, written HEIGHTxWIDTH."""
 
@@ -55,7 +81,7 @@ class Crop(click.ParamType[tuple[int, int]]):
 def input_options(function: Function) -> Function:
     """Add the folder and how its frames become tiles."""
     options = [
-        click.argument("folder", type=click.Path(path_type=Path)),
+        click.argument("folder", type=Folder(path_type=Path)),
         click.option(
             "--group-by",
             type=click.Choice(("folder", "pointing", "all")),
@@ -63,13 +89,30 @@ def input_options(function: Function) -> Function:
         ),
         click.option(
             "--panel-deg",
-            type=click.FloatRange(min=0, min_open=True),
+            type=Finite(min=0, min_open=True),
             default=0.05,
             show_default=True,
             help="Frames nearer than this to the first one of a panel belong to it, degrees.",
         ),
         click.option(
             "--no-split", is_flag=True, help="Do not split a panel that mixes EQ and ALT_AZ frames into one per mode."
+        ),
+    ]
+    return _decorated(function, options)
+
+
+def kappa_options(function: Function) -> Function:
+    """Add the limits of the rejection, and the weights."""
+    limit: dict[str, Any] = {"type": Finite(min=0), "default": 3.0, "show_default": True}
+    options = [
+        click.option("--kappa-low", help="Lower limit, standard deviations.", **limit),
+        click.option("--kappa-high", help="Upper limit, standard deviations.", **limit),
+        click.option(
+            "--weights",
+            type=click.Choice(("none", "noise")),
+            default="none",
+            show_default=True,
+            help="Weigh frames alike, or by one over the variance of their background.",
         ),
     ]
     return _decorated(function, options)
@@ -157,28 +200,20 @@ def gating(
 @cli.command("kappa-parity", epilog="\b\nExample:\n  zemo-diag kappa-parity my_lights --tile 1 -o report.json")
 @input_options
 @click.option("--tile", "tiles", type=click.IntRange(min=1), multiple=True, help="Only this tile; may be repeated.")
-@click.option("--kappa-low", type=click.FloatRange(min=0), default=3.0, show_default=True, help="Lower limit, sigma.")
-@click.option("--kappa-high", type=click.FloatRange(min=0), default=3.0, show_default=True, help="Upper limit, sigma.")
-@click.option(
-    "--weights",
-    type=click.Choice(("none", "noise")),
-    default="none",
-    show_default=True,
-    help="Weigh frames alike, or by one over the variance of their background.",
-)
+@kappa_options
 @click.option("--chunk-rows", type=click.IntRange(min=1), default=64, show_default=True, help="Rows of a band.")
 @click.option("--max-frames", type=click.IntRange(min=1), help="Stack only the first so many frames of a tile.")
 @click.option("--crop", type=Crop(), metavar="HEIGHTxWIDTH", help="Stack only a central window of the frames.")
 @click.option(
     "--timeout",
-    type=click.FloatRange(min=0, min_open=True),
+    type=Finite(min=0, min_open=True),
     default=1800.0,
     show_default=True,
     help="Stop a variant that runs longer than this, seconds.",
 )
 @click.option(
     "--atol",
-    type=click.FloatRange(min=0),
+    type=Finite(min=0),
     default=0.0,
     help="Accept differences up to this, ADU, such as 1e-4. [default: every bit must agree]",
 )
@@ -232,6 +267,45 @@ def kappa_parity(
     return _deliver(report, form, outputs, force)
 
 
+@cli.command(epilog="\b\nExample:\n  zemo-diag stack my_lights -o stack.fits")
+@click.argument("folder", type=Folder(path_type=Path))
+@click.option(
+    "-o", "--output", required=True, type=click.Path(path_type=Path), metavar="FILE", help="The stack (.fit or .fits)."
+)
+@kappa_options
+@click.option("--no-debayer", is_flag=True, help="Stack raw mosaics as they are.")
+@click.option("--max-frames", type=click.IntRange(min=1), help="Stack only the first so many frames.")
+@click.option("--force", is_flag=True, help="Overwrite the file if it exists.")
+@click.option("-q", "--quiet", is_flag=True, help="No progress on stderr.")
+def stack(
+    folder: Path,
+    output: Path,
+    kappa_low: float,
+    kappa_high: float,
+    weights: str,
+    no_debayer: bool,
+    max_frames: int | None,
+    force: bool,
+    quiet: bool,
+) -> int:
+    """Stack frames into one FITS file.
+
+    Takes every frame in FOLDER and its sub-folders as it lies (nothing is aligned) and stacks them by bands of rows,
+    as Phase 3 does: any number of frames, in a little memory. The file is float32.
+    """
+    from zemo_diagnostics.progress import progress_bar
+    from zemo_diagnostics.stacking import StackOptions, stack_folder
+    from zemo_diagnostics.stdout import print_text
+
+    options = StackOptions(kappa_low, kappa_high, weights, not no_debayer, max_frames)
+    with progress_bar(quiet=quiet) as say:
+        stacked = stack_folder(folder, output, options, force=force, say=say)
+    for file in stacked.left_out:
+        click.echo(f"Left out {file.name}: {file.reason}", err=True)
+    print_text(f"Wrote {output}: {stacked.summary()}\n")
+    return EXIT_CLEAN
+
+
 @cli.command(epilog="\b\nExample:\n  zemo-diag demo")
 @output_options
 def demo(form: str, outputs: tuple[Path, ...], force: bool, quiet: bool) -> int:
@@ -262,23 +336,37 @@ def findings(codes: tuple[str, ...]) -> int:
 
 
 def _deliver(report: Report, form: str, outputs: Sequence[Path], force: bool) -> int:
-    """Print the report, then write the files: a full disk costs no more than the file."""
-    from zemo_diagnostics.outputs import renderer_for, write_report
+    """Write the files and print the report; where one of the two fails, the other is done all the same."""
+    from zemo_diagnostics.outputs import renderer_for
     from zemo_diagnostics.report import exit_code
     from zemo_diagnostics.stdout import print_report
 
+    failures = [_write(renderer_for(path)(report), path, force=force) for path in outputs]
     print_report(report, form)
-    for path in outputs:
-        write_report(renderer_for(path)(report), path, force=force)
-        click.echo(f"Wrote {path}", err=True)
+    for failure in filter(None, failures):
+        raise failure
     return exit_code(report)
+
+
+def _write(text: str, path: Path, *, force: bool) -> ZemoDiagError | None:
+    """Write one report file and say so; give back why where that fails."""
+    from zemo_diagnostics.outputs import write_report
+
+    try:
+        write_report(text, path, force=force)
+    except ZemoDiagError as error:
+        return error
+    click.echo(f"Wrote {path}", err=True)
+    return None
 
 
 def run(arguments: Sequence[str] | None = None) -> int:
     """Run one command line and give its exit code; every error ends in one sentence on stderr."""
+    _stand_in_for_closed_streams()
     warnings.filterwarnings("ignore", module="astropy")  # what astropy says of odd headers is in our own findings
     try:
-        result = cli.main(args=arguments, prog_name="zemo-diag", standalone_mode=False)
+        with _interrupted_by_signals():
+            result = cli.main(args=arguments, prog_name="zemo-diag", standalone_mode=False)
     except click.ClickException as error:
         error.show()
         return EXIT_USAGE
@@ -289,8 +377,37 @@ def run(arguments: Sequence[str] | None = None) -> int:
         click.echo(f"zemo-diag: {error}", err=True)
         return error.exit_code
     except Exception as error:  # noqa: BLE001 - the last line of defence: a sentence, and the trace for who asks
+        if isinstance(error, OSError) and error.errno == errno.ENOSPC:
+            click.echo("zemo-diag: the disk is full: make room and run again", err=True)
+            return EXIT_USAGE
         return _our_fault(error)
     return result if isinstance(result, int) else EXIT_CLEAN
+
+
+def _stand_in_for_closed_streams() -> None:
+    """Give what is printed somewhere to go where stdout or stderr were closed."""
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))  # noqa: PTH123, SIM115 - for good
+
+
+@contextlib.contextmanager
+def _interrupted_by_signals() -> Iterator[None]:
+    """Let a request to end, or a window that is closed, end like Ctrl-C: no child and no folder is left behind."""
+
+    def interrupt(_number: int, _frame: object) -> None:
+        raise KeyboardInterrupt
+
+    wanted = [getattr(signal, name) for name in ("SIGTERM", "SIGHUP", "SIGBREAK") if hasattr(signal, name)]
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = {number: signal.signal(number, interrupt) for number in wanted}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def _our_fault(error: Exception) -> int:
@@ -309,7 +426,13 @@ def _our_fault(error: Exception) -> int:
 
 def main() -> None:
     """Enter from the command line."""
-    sys.exit(run())
+    code = run()
+    if code == EXIT_INTERRUPTED:
+        for stream in (sys.stdout, sys.stderr):
+            with contextlib.suppress(OSError):
+                stream.flush()
+        os._exit(code)  # not by sys.exit: that would wait for a thread that waits for a file that does not answer
+    sys.exit(code)
 
 
 if __name__ == "__main__":

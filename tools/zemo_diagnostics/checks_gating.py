@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from .findings import Found, check
+from .checks import Found, check
 from .results import Level, RunGating, Source, TileGating
 
 # How many frames make a tile whose mount mode can be judged by a majority.
@@ -21,7 +21,7 @@ def _names(tile: TileGating, *modes: str) -> tuple[str, ...]:
     Level.WARNING,
     "A file holds no usable frame",
     needs="source",
-    remedy="Copy it from the telescope again, or move it out of the folder; ZeMosaic would skip it or stop on it.",
+    remedy="If it is a light, copy it from the telescope again; if not, move it out of the folder of lights.",
 )
 def unusable_files(source: Source) -> Iterator[Found]:
     """A file with a frame's suffix that cannot be stacked: empty, cut off, damaged, a table, not FITS at all."""
@@ -80,13 +80,13 @@ def decides_against_majority(gating: RunGating) -> Iterator[Found]:
     ),
 )
 def mode_is_missing(gating: RunGating) -> Iterator[Found]:
-    """EQMODE is missing in more than half of a tile's frames. Its absence does not mean alt-az: what the few
-    others say, or nothing at all, decides for the whole tile."""
+    """More than half of a tile's frames carry no EQMODE (or no header at all). Its absence does not mean alt-az:
+    what the few others say, or nothing at all, decides for the whole tile."""
     for tile in gating.tiles:
         if tile.counts.unknown > tile.frames * _HALF:
             rests_on = f"the tile counts as {tile.eqmode}"
             yield Found(
-                f"EQMODE is missing in {tile.counts.unknown} of {tile.frames} frames; {rests_on}.",
+                f"{tile.counts.unknown} of {tile.frames} frames do not say their mount mode; {rests_on}.",
                 tile.tile_id,
             )
 
@@ -143,7 +143,7 @@ def several_shapes(gating: RunGating) -> Iterator[Found]:
 
 @check(
     "ZD107",
-    Level.WARNING,
+    Level.INFO,
     "The code before the patch would have cleaned this tile",
     needs="gating",
     remedy="Use a ZeMosaic with the patch; with an older one, switch the alt-az cleanup off for this run.",

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 
-from .findings import Found, check
+from .checks import Found, check
 from .results import Level, RunParity, RunStatus, TileParity, UnusableFile, Verdict
+from .wording import plural
 
 # A chunked run whose peak over its baseline is more than this part of the full frame's has no point.
 _POINTLESS_SHARE = 0.9
@@ -32,12 +34,11 @@ def smallest_stack_that_rejects(kappa: float) -> int:
     """Give the number of frames from which one pass can reject a lone outlier around the median.
 
     One value at distance d from N - 1 equal ones gives a standard deviation of d sqrt(N - 1) / N: it is
-    rejected only where N / sqrt(N - 1) > kappa.
+    rejected only where N / sqrt(N - 1) > kappa, that is where N is over the larger root of N^2 - kappa^2 (N - 1).
     """
-    frames = 3
-    while frames / (frames - 1) ** 0.5 <= kappa:
-        frames += 1
-    return frames
+    square = kappa * kappa
+    root = (square + math.sqrt(max(0.0, square * (square - 4.0)))) / 2
+    return max(3, math.floor(root) + 1)
 
 
 @check(
@@ -126,8 +127,8 @@ def full_frame_does_not_fit(parity: RunParity) -> Iterator[Found]:
     rows that fits, and the chunked one alone took the whole tile."""
     for tile in parity.tiles:
         full = next((run for run in tile.runs if run.variant == "fullframe"), None)
-        if full is None:
-            continue
+        if full is None or all(run.status is RunStatus.SKIPPED for run in tile.runs):
+            continue  # what could not be stacked at all is ZD213
         if full.status is RunStatus.SKIPPED:
             yield Found(f"The full frame was not run: {full.detail}.", tile.tile_id)
         elif full.rows[1] - full.rows[0] < tile.shape[0]:
@@ -160,7 +161,7 @@ def frames_without_signal(parity: RunParity) -> Iterator[Found]:
 def all_samples_rejected(parity: RunParity) -> Iterator[Found]:
     """Nothing is left at some pixels of the stack: no frame has a finite value there, or rejection took all."""
     for tile in parity.tiles:
-        if tile.comparison and tile.comparison.all_rejected:
+        if tile.comparison and 0 < tile.comparison.all_rejected < tile.comparison.samples:
             count, samples = tile.comparison.all_rejected, tile.comparison.samples
             yield Found(f"{count} of {samples} samples of the result are NaN ({count / samples:.2%}).", tile.tile_id)
 
@@ -176,10 +177,12 @@ def too_few_frames(parity: RunParity) -> Iterator[Found]:
     """With so few frames one pass cannot reject a lone outlier (a satellite, a cosmic ray), however bright it is:
     it raises the standard deviation by which it is judged."""
     for tile in parity.tiles:
-        kappa = min(tile.kappa_low, tile.kappa_high)
-        needed = smallest_stack_that_rejects(kappa)
-        if 1 < tile.used < needed:
-            message = f"{tile.used} frames at kappa {kappa:g}: a lone outlier can be rejected from {needed} frames on."
+        needed = smallest_stack_that_rejects(tile.kappa_high)
+        if 1 <= tile.used < needed:
+            frames = plural(tile.used, "frame")
+            message = (
+                f"{frames} at kappa {tile.kappa_high:g}: a bright outlier can be rejected from {needed} frames on."
+            )
             yield Found(message, tile.tile_id)
 
 
@@ -203,14 +206,15 @@ def frames_left_out(parity: RunParity) -> Iterator[Found]:
     Level.INFO,
     "Raw mosaics were stacked as they are",
     needs="parity",
-    remedy='The verdict holds either way. To stack in colour as ZeMosaic does: pip install "opencv-python-headless".',
+    remedy="The verdict holds either way. ZeMosaic brings such frames to colour first; with the extra 'color' "
+    "(pip install opencv-python-headless) that is done here too, for frames of 8 and 16 bits without sign.",
 )
 def raw_mosaics(parity: RunParity) -> Iterator[Found]:
     """The frames are raw Bayer mosaics (BAYERPAT) and OpenCV, which would bring them to colour, is not installed,
     or does not take their numbers."""
     for tile in parity.tiles:
         if tile.raw_mosaic:
-            yield Found(f"{tile.used} frames were stacked without bringing them to colour.", tile.tile_id)
+            yield Found("Frames with BAYERPAT were stacked without bringing them to colour.", tile.tile_id)
 
 
 @check(
@@ -231,7 +235,7 @@ def saves_no_memory(parity: RunParity) -> Iterator[Found]:
 
 @check(
     "ZD213",
-    Level.WARNING,
+    Level.ERROR,
     "A tile could not be stacked",
     needs="parity",
     remedy="Free memory or give --memory-limit more; see the files left out for tiles without readable frames.",
@@ -242,3 +246,17 @@ def tile_not_stacked(parity: RunParity) -> Iterator[Found]:
         if all(run.status is RunStatus.SKIPPED for run in tile.runs):
             why = next((run.detail for run in tile.runs), "none of its frames can be read")
             yield Found(f"Nothing was stacked: {why}.", tile.tile_id)
+
+
+@check(
+    "ZD214",
+    Level.ERROR,
+    "The stack of a tile is empty",
+    needs="parity",
+    remedy="Look at the frames: those of this tile hold nothing but NaN or infinite values where they overlap.",
+)
+def stack_is_empty(parity: RunParity) -> Iterator[Found]:
+    """Every sample of a tile's stack is NaN, in both variants. The two agree, but on nothing."""
+    for tile in parity.tiles:
+        if tile.comparison and 0 < tile.comparison.samples == tile.comparison.all_rejected:
+            yield Found(f"All {tile.comparison.samples} samples of the result are NaN.", tile.tile_id)

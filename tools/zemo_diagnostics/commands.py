@@ -162,7 +162,7 @@ def _selected(tiles: Sequence[Tile], tile_ids: Sequence[int]) -> list[Tile]:
     missing = [str(number) for number in tile_ids if number not in known]
     if missing:
         raise InputError(f"there is no tile {', '.join(missing)}: --tile takes 1 to {len(tiles)} here")
-    return [known[number] for number in tile_ids] or list(tiles)
+    return [known[number] for number in dict.fromkeys(tile_ids)] or list(tiles)
 
 
 def _described(options: ParityOptions, tile_ids: Sequence[int]) -> tuple[tuple[str, JsonScalar], ...]:

@@ -49,7 +49,8 @@ class Frame:
     header : ImageHeader or None
         None for ``.npy`` caches.
     telescope : tuple of (str, str)
-        Model, and the TELESCOP card as written. The latter may be a serial: it never goes into a result.
+        Model, and the unit as TELESCOP names it, empty where it names none. The latter may be a serial: it never
+        goes into a result.
     """
 
     path: Path
@@ -142,14 +143,18 @@ def _look_at_all(folder: Path, files: Iterable[Path]) -> Iterator[Frame | Unusab
     pool = ThreadPoolExecutor(READER_THREADS, thread_name_prefix="headers")
     try:
         yield from pool.map(lambda path: look_at(path, folder), files)
-    finally:
-        pool.shutdown(wait=True, cancel_futures=True)
+    except BaseException:
+        pool.shutdown(wait=False, cancel_futures=True)  # a file that does not answer must not hold up Ctrl-C
+        raise
+    pool.shutdown()
 
 
 def look_at(path: Path, folder: Path) -> Frame | UnusableFile:
     """Read one file's header; a file that holds no frame comes back with the reason why."""
     name = path.relative_to(folder).as_posix()
     try:
+        if not path.is_file():
+            raise FrameError("it is no regular file (a broken link, a folder, a pipe?)")
         if path.suffix.lower() in UNREADABLE_SUFFIXES:
             raise FrameError(f"{path.suffix} compression is not read by ZeMosaic's FITS reader: decompress it first")
         if path.suffix.lower() == ".npy":
@@ -158,7 +163,7 @@ def look_at(path: Path, folder: Path) -> Frame | UnusableFile:
     except FrameError as error:
         return UnusableFile(name, str(error))
     except Exception as error:  # noqa: BLE001 - whatever one file does, the others go on
-        return UnusableFile(name, f"its header cannot be read ({type(error).__name__}: {error})")
+        return UnusableFile(name, f"its header cannot be read ({type(error).__name__})")
 
 
 def _fits_frame(path: Path, name: str) -> Frame:
@@ -178,8 +183,8 @@ def _npy_frame(path: Path, name: str) -> Frame:
     """Describe a frame that ZeMosaic's Phase 1 cached; its entry has no header."""
     try:
         array = np.load(path, mmap_mode="r", allow_pickle=False)
-    except (ValueError, EOFError, OSError) as error:
-        raise FrameError(f"it is no .npy array that can be read: {str(error).splitlines()[0]}") from None
+    except (ValueError, EOFError, OSError):
+        raise FrameError("it is no whole .npy array of numbers: cut off, damaged, or of another kind") from None
     if not isinstance(array, np.ndarray):
         raise FrameError("it is a .npz archive under another name, not a .npy array")
     shape = array.shape
@@ -194,5 +199,6 @@ def _npy_frame(path: Path, name: str) -> Frame:
 
 def _telescope(image: ImageHeader) -> tuple[str, str]:
     """Give the telescope's model as CREATOR or INSTRUME say it, and the TELESCOP card."""
-    model = card(image.cards, "CREATOR") or card(image.cards, "INSTRUME") or ""
-    return str(model).removeprefix("ZWO ").strip(), str(card(image.cards, "TELESCOP") or "").strip()
+    model = str(card(image.cards, "CREATOR") or card(image.cards, "INSTRUME") or "").removeprefix("ZWO ").strip()
+    unit = str(card(image.cards, "TELESCOP") or "").strip()
+    return model, "" if unit == model else unit  # older firmware writes the model there: which unit is not said

@@ -5,8 +5,9 @@ from __future__ import annotations
 import textwrap
 from collections.abc import Sequence
 
+from .checks import FindingKind
 from .errors import InputError
-from .findings import FindingKind, load_checks
+from .findings import all_kinds
 
 _INTRODUCTION = """\
 # Findings
@@ -29,7 +30,7 @@ def explain(codes: Sequence[str] = ()) -> str:
     InputError
         Where a code is not known.
     """
-    kinds = {kind.code: kind for kind in load_checks()}
+    kinds = {kind.code: kind for kind in all_kinds()}
     if not codes:
         lines = [f"{kind.code}  {kind.level.value:<7}  {kind.title}" for kind in kinds.values()]
         return "\n".join([*lines, "", "zemo-diag findings CODE explains one."]) + "\n"
@@ -50,7 +51,7 @@ def findings_markdown() -> str:
     sections = [
         f"## {kind.code}: {kind.title}\n\n*{kind.level.value.capitalize()}.* {kind.meaning}\n\n"
         f"**What to do:** {kind.remedy}\n"
-        for kind in load_checks()
+        for kind in all_kinds()
     ]
     return "\n".join([_INTRODUCTION, *sections])
 

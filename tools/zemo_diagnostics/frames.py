@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import gzip
 import os
-import shutil
 import zlib
 from dataclasses import dataclass, replace
 from math import prod
@@ -24,6 +23,8 @@ from .errors import FrameError
 from .headers import ImageHeader, card
 
 Pixels = NDArray[Any]
+
+_PIECE_BYTES = 1 << 20
 
 _STORED: dict[int, str] = {8: "u1", 16: ">i2", 32: ">i4", 64: ">i8", -32: ">f4", -64: ">f8"}
 
@@ -239,7 +240,7 @@ def open_frame(frame: Frame, scratch: Path) -> RowSource:
         return _tile_compressed(frame.path, frame.header)
     path = frame.path
     if _is_gzipped(path):
-        path = _unpacked(path, scratch)
+        path = _unpacked(path, scratch, frame.header)
     return _fits_planes(path, frame.header)
 
 
@@ -248,16 +249,18 @@ def _is_gzipped(path: Path) -> bool:
         return file.read(2) == b"\x1f\x8b"
 
 
-def _unpacked(path: Path, scratch: Path) -> Path:
-    """Unpack a gzipped file into the scratch folder, once."""
+def _unpacked(path: Path, scratch: Path, header: ImageHeader) -> Path:
+    """Unpack a gzipped file into the scratch folder, once, and no more of it than its image."""
+    wanted = header.data_offset + abs(header.bitpix) // 8 * prod(header.shape)
     target = scratch / f"{zlib.crc32(os.fsencode(path)):08x}-{path.stem}"
     if not target.exists():
         try:
             with gzip.open(path, "rb") as packed, target.open("wb") as file:
-                shutil.copyfileobj(packed, file, 1 << 20)
-        except (OSError, EOFError) as error:
+                while file.tell() < wanted and (piece := packed.read(min(_PIECE_BYTES, wanted - file.tell()))):
+                    file.write(piece)
+        except (OSError, EOFError, zlib.error) as error:
             target.unlink(missing_ok=True)
-            raise FrameError(f"{path.name} cannot be unpacked: {error}") from error
+            raise FrameError(f"{path.name} cannot be unpacked: its gzip data is damaged or cut off") from error
     return target
 
 

@@ -46,6 +46,13 @@ class StackFunctions:
     estimate_chunked_peak_bytes: Callable[..., int]
 
 
+@dataclass(frozen=True)
+class PlainStack:
+    """The stack as Phase 3 calls it."""
+
+    cpu_stack_kappa: Callable[..., Any]
+
+
 def _names(functions: type[Any]) -> dict[str, str]:
     """Map each field to the name that the modules give it."""
     renamed = {
@@ -111,6 +118,18 @@ def load_stack_functions() -> StackFunctions:
     """
     functions: StackFunctions = _collect(ALIGN_STACK, StackFunctions)
     return functions
+
+
+def load_stack() -> Callable[..., Any]:
+    """Load the stack as Phase 3 calls it.
+
+    Raises
+    ------
+    InputError
+        Where the module cannot be imported or has no such function.
+    """
+    functions: PlainStack = _collect(ALIGN_STACK, PlainStack)
+    return functions.cpu_stack_kappa
 
 
 def describe_functions_under_test() -> str:

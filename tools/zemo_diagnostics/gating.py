@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
 from .entries import Frame
 from .functions_under_test import Phase3Functions
-from .headers import card
+from .headers import card, card_int
 from .results import ModeCounts, RunGating, TileGating
 from .tiles import Tile
+
+# What of an odd EQMODE is shown: a small number or a word. Longer text may be anything, a place among it.
+_SHORT_VALUE = re.compile(r"[+-]?\d{1,6}(?:\.\d)?|[A-Za-z_ -]{1,12}")
 
 
 def gate_tiles(tiles: Sequence[Tile], functions: Phase3Functions, *, requested: bool) -> RunGating:
@@ -69,8 +73,10 @@ def _stated_mode(frame: Frame, functions: Phase3Functions) -> str:
     mode = functions.infer_group_eqmode([frame.entry])
     if mode != "UNKNOWN" or frame.header is None:
         return mode
-    written = card(frame.header.cards, "EQMODE")
-    return "UNKNOWN" if written is None else f"EQMODE_{str(written).strip()}"
+    written = str(card(frame.header.cards, "EQMODE", "")).strip()
+    if not written:
+        return "UNKNOWN"
+    return f"EQMODE_{written if _SHORT_VALUE.fullmatch(written) else '?'}"
 
 
 def _count_modes(modes: Sequence[str]) -> ModeCounts:
@@ -93,15 +99,19 @@ def _evidence(frames: Sequence[Frame], evidence: Any, functions: Phase3Functions
 
 
 def _telescopes(frames: Sequence[Frame]) -> tuple[tuple[str, int], ...]:
-    """Count the frames of each telescope; units of one model are numbered, their serials kept out."""
-    units = Counter(frame.telescope for frame in frames)
-    models = Counter(model for model, _ in units)
-    numbers: Counter[str] = Counter()
-    labels: dict[str, int] = {}
-    for (model, _), count in units.items():
-        numbers[model] += 1
-        unit = f" (unit {numbers[model]})" if models[model] > 1 else ""
-        labels[(model or "not named") + unit] = count
+    """Count the frames of each telescope; units of one model that name themselves are numbered, serials kept out.
+
+    A frame that does not say of which unit it is counts with the first unit of its model.
+    """
+    named = dict.fromkeys(frame.telescope for frame in frames if frame.telescope[1])
+    units: dict[str, list[str]] = {}
+    for model, unit in named:
+        units.setdefault(model, []).append(unit)
+    labels: Counter[str] = Counter()
+    for model, unit in (frame.telescope for frame in frames):
+        known = units.get(model, [])
+        number = f" (unit {known.index(unit) + 1 if unit else 1})" if len(known) > 1 else ""
+        labels[(model or "not named") + number] += 1
     return tuple(labels.items())
 
 
@@ -112,9 +122,4 @@ def _counted(labels: Any) -> tuple[tuple[str, int], ...]:
 
 def _frames_stacked(frame: Frame) -> int:
     """Give how many exposures a file holds already, as the telescope's own stack says it."""
-    if frame.header is None:
-        return 1
-    try:
-        return int(card(frame.header.cards, "STACKCNT", 1))
-    except (TypeError, ValueError):
-        return 1
+    return 1 if frame.header is None else card_int(frame.header.cards, "STACKCNT", 1)

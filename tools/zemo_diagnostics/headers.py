@@ -72,6 +72,14 @@ def card(header: Any, key: str, default: Any = None) -> Any:
     return default if isinstance(value, fits.card.Undefined) else value
 
 
+def card_int(header: Any, key: str, default: int) -> int:
+    """Read one card as an integer; `default` where it is missing or says none."""
+    try:
+        return int(card(header, key, default))
+    except (TypeError, ValueError, OverflowError):
+        return default
+
+
 def open_bytes(path: Path) -> BinaryIO:
     """Open a file for reading, through gzip where its first bytes say so."""
     stream = path.open("rb")
@@ -174,9 +182,11 @@ def _image_of(primary: fits.Header, header: fits.Header, hdu: int, offset: int) 
     if 0 in shape or min(shape) < 0:
         raise FrameError(f"its image has no pixels ({' × '.join(map(str, shape))})")
     cards = primary if hdu == 0 else _merged(primary, header)
-    bitpix = int(card(header, "ZBITPIX" if compressed else "BITPIX", 0))
+    bitpix = card_int(header, "ZBITPIX" if compressed else "BITPIX", 0)
     if bitpix not in (8, 16, 32, 64, -32, -64):
         raise FrameError(f"its BITPIX is {bitpix}, which FITS does not know")
+    if not all(isinstance(card(cards, key, 1), int | float) for key in ("BSCALE", "BZERO")):
+        raise FrameError("its BSCALE or BZERO card is not a number")
     return ImageHeader(cards, hdu, shape, bitpix, offset, compressed)
 
 
@@ -192,7 +202,7 @@ def _shape(header: fits.Header, prefix: str) -> tuple[int, ...]:
     try:
         axes = int(card(header, f"{prefix}NAXIS", 0))
         return tuple(int(card(header, f"{prefix}NAXIS{axis}")) for axis in range(axes, 0, -1))
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         raise FrameError("its header does not say the size of its image (NAXIS cards)") from None
 
 
@@ -201,8 +211,8 @@ def _data_bytes(header: fits.Header) -> int:
     shape = _shape(header, "")
     if not shape:
         return 0
-    parameters, groups = int(card(header, "PCOUNT", 0)), int(card(header, "GCOUNT", 1))
-    return abs(int(card(header, "BITPIX", 8))) // 8 * groups * (parameters + prod(shape))
+    parameters, groups = card_int(header, "PCOUNT", 0), card_int(header, "GCOUNT", 1)
+    return abs(card_int(header, "BITPIX", 8)) // 8 * groups * (parameters + prod(shape))
 
 
 def _padded(size: int) -> int:

@@ -13,23 +13,18 @@ import sys
 import tempfile
 import threading
 import time
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from .bayer import Debayered
 from .entries import Frame, look_at
 from .errors import FrameError
-from .frames import Cropped, Pixels, RowSource, open_frame
+from .frames import RowSource
 from .functions_under_test import load_stack_functions
 from .peak_memory import read_memory, reset_peak
-
-# Rows that are looked at together while a frame is inspected.
-_INSPECT_ROWS = 128
-
-# Every how many-th row goes into the estimate of a frame's noise.
-_NOISE_ROW_STEP = 4
+from .stack_input import inspect_frame, open_for_stack
 
 
 def main(job_file: Path) -> None:
@@ -62,17 +57,12 @@ def _say_fraction_done(fraction: float) -> None:
 
 
 def _opened(job: dict[str, Any], described: dict[str, str], scratch: Path) -> RowSource:
-    """Open one frame as the job wants it: in colour or as it is, cropped or whole."""
-    frame = look_at(Path(described["path"]), Path(described["path"]).parent)
+    """Open one frame as the job describes it."""
+    path = Path(described["path"])
+    frame = look_at(path, path.parent)
     if not isinstance(frame, Frame):
         raise FrameError(f"{frame.name}: {frame.reason}")
-    source = open_frame(frame, scratch)
-    if described["pattern"]:
-        source = Debayered(source, described["pattern"])
-    top, left, height, width = job["window"]
-    if (top, left, height, width) != (0, 0, *source.shape[:2]):
-        source = Cropped(source, top, left, height, width)
-    return source
+    return open_for_stack(frame, described["pattern"], tuple(job["window"]), scratch)
 
 
 def _inspect(job: dict[str, Any], scratch: Path) -> dict[str, Any]:
@@ -80,47 +70,11 @@ def _inspect(job: dict[str, Any], scratch: Path) -> dict[str, Any]:
     frames = []
     for index, described in enumerate(job["frames"]):
         try:
-            frames.append(inspect_frame(_opened(job, described, scratch)))
+            frames.append(asdict(inspect_frame(_opened(job, described, scratch))))
         except Exception as error:  # noqa: BLE001 - one frame that cannot be read does not stop the others
-            frames.append({"unreadable": f"{type(error).__name__}: {error}"})
+            frames.append({"unreadable": str(error) if isinstance(error, FrameError) else type(error).__name__})
         _say_fraction_done((index + 1) / len(job["frames"]))
     return {"frames": frames}
-
-
-def inspect_frame(frame: RowSource) -> dict[str, Any]:
-    """Tell what a frame holds.
-
-    Returns
-    -------
-    dict
-        ``signal``: empty, or what it holds instead ("all zero", "constant 7", "all NaN"); ``noise``: for each channel
-        the standard deviation of the background, ADU, from the median absolute deviation.
-    """
-    lowest, highest = np.inf, -np.inf
-    sampled = []
-    for top in range(0, frame.shape[0], _INSPECT_ROWS):
-        rows = frame[top : top + _INSPECT_ROWS].astype(np.float32)
-        finite = rows[np.isfinite(rows)]
-        if finite.size:
-            lowest, highest = min(lowest, float(finite.min())), max(highest, float(finite.max()))
-        sampled.append(rows[::_NOISE_ROW_STEP])
-    signal = ""
-    if lowest > highest:
-        signal = "all NaN"
-    elif lowest == highest:
-        signal = "all zero" if lowest == 0 else f"constant {lowest:g}"
-    return {"signal": signal, "noise": _noise_of(np.concatenate(sampled))}
-
-
-def _noise_of(rows: Pixels) -> list[float]:
-    """Estimate the background's standard deviation, ADU, of each channel; 0 where there is none."""
-    channels = rows.reshape(-1, rows.shape[2] if rows.ndim == 3 else 1).T
-    noise = []
-    for channel in channels:
-        values = channel[np.isfinite(channel)]
-        deviation = np.median(np.abs(values - np.median(values))) if values.size else 0.0
-        noise.append(1.4826 * float(deviation))
-    return noise
 
 
 def _stack(job: dict[str, Any], scratch: Path) -> dict[str, Any]:

@@ -7,8 +7,7 @@ whole tile: the machine is never endangered, and there is always something to co
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from math import prod
 from pathlib import Path
@@ -17,14 +16,13 @@ from typing import Any
 
 import numpy as np
 
-from . import bayer
 from .child_process import JobOutcome, run_job
 from .comparison import compare
-from .entries import Frame
-from .frames import channels_last
 from .functions_under_test import StackFunctions
 from .memory_limits import MemoryLimit, available_memory
+from .progress import Say
 from .results import Comparison, RunStatus, TileParity, UnusableFile, VariantRun
+from .stack_input import StackInput, Window, central_window, choose_frames, noise_weights
 from .tiles import Tile
 
 # What a child holds before the first frame: Python, NumPy, astropy, OpenCV.
@@ -33,13 +31,10 @@ PROCESS_BYTES = 160 << 20
 # The part of the memory that is there which a child may be planned to take.
 MEMORY_SHARE = 0.8
 
-Window = tuple[int, int, int, int]  # top, left, height, width
-Say = Callable[[str, float], None]
 
 MEMORY_FORMULA = (
-    "full frame: 160 MiB for the process + N × H × W × C × 4 B for the frames + the stack's own need "
-    "(estimate_fullframe_peak_bytes); chunked: 160 MiB + its budget and the output plane "
-    "(estimate_chunked_peak_bytes); at most 80 % of the memory that is there"
+    "full frame: 160 MiB + the frames (N × H × W × C × 4 B) + the stack's own need (about 6 times the frames); "
+    "chunked: 160 MiB + its buffers (tens of MiB) + the result"
 )
 
 
@@ -109,17 +104,6 @@ def compare_tiles(
 
 
 @dataclass(frozen=True)
-class _Chosen:
-    """The frames of a tile that go into the stack, and how."""
-
-    frames: tuple[Frame, ...]
-    left_out: tuple[UnusableFile, ...]
-    shape: tuple[int, ...]
-    patterns: tuple[str | None, ...]
-    raw_mosaic: bool
-
-
-@dataclass(frozen=True)
 class _TileRun:
     """The comparison of one tile, step by step."""
 
@@ -131,14 +115,16 @@ class _TileRun:
 
     def compare(self) -> TileParity:
         """Choose the frames, look at each, run the variants, and compare what they give."""
-        chosen = choose_frames(self.tile, self.options.max_frames)
+        chosen = choose_frames(self.tile.frames, self.options.max_frames)
         window = central_window(chosen.shape, self.options.crop)
         inspected = self._job("inspect", "reading the frames", self._frames_job("inspect", chosen, window))
         if inspected.status is not RunStatus.OK:
             died = VariantRun("inspect", inspected.status, inspected.detail, (0, 0), 0)
             return self._result(chosen, window, (died,), None, ())
         seen = inspected.result["frames"]
-        chosen = _without_unreadable(chosen, seen)
+        chosen = chosen.without(
+            {i: f"its pixels cannot be read: {one['unreadable']}" for i, one in enumerate(seen) if "unreadable" in one}
+        )
         seen = [one for one in seen if "unreadable" not in one]
         no_signal = tuple(
             UnusableFile(frame.name, one["signal"])
@@ -215,7 +201,7 @@ class _TileRun:
     def _stacked_file(self, variant: str) -> Path:
         return self.folder / f"{variant}.npy"
 
-    def _frames_job(self, kind: str, chosen: _Chosen, window: Window) -> dict[str, Any]:
+    def _frames_job(self, kind: str, chosen: StackInput, window: Window) -> dict[str, Any]:
         """Describe the frames and the options to a child."""
         frames = [
             {"path": str(frame.path.resolve()), "pattern": pattern or ""}
@@ -240,7 +226,7 @@ class _TileRun:
 
     def _result(
         self,
-        chosen: _Chosen,
+        chosen: StackInput,
         window: Window,
         runs: tuple[VariantRun, ...],
         comparison: Comparison | None,
@@ -269,85 +255,3 @@ def _measured(outcome: JobOutcome) -> dict[str, Any]:
     """Take what a child measured of its stack."""
     keys = ("baseline_rss_bytes", "peak_rss_bytes", "memory_method", "wall_s", "cpu_s", "rejected_pct")
     return {key: outcome.result[key] for key in keys if key in outcome.result}
-
-
-def choose_frames(tile: Tile, max_frames: int | None) -> _Chosen:
-    """Choose the frames of the commonest shape, and decide whether they are brought to colour."""
-    patterns = [_usable_pattern(frame) for frame in tile.frames]
-    shapes = [_stacked_shape(frame, pattern) for frame, pattern in zip(tile.frames, patterns, strict=True)]
-    shape = Counter(shapes).most_common(1)[0][0]
-    fitting = [i for i, own in enumerate(shapes) if own == shape]
-    size = " × ".join(map(str, shape))
-    left_out = [
-        UnusableFile(frame.name, f"its shape is {' × '.join(map(str, own))}, the tile's is {size}")
-        for frame, own in zip(tile.frames, shapes, strict=True)
-        if own != shape
-    ]
-    chosen = fitting[:max_frames]
-    mosaics = any(bayer.bayer_pattern(tile.frames[i]) and not patterns[i] for i in chosen)
-    return _Chosen(
-        tuple(tile.frames[i] for i in chosen), tuple(left_out), shape, tuple(patterns[i] for i in chosen), mosaics
-    )
-
-
-def _usable_pattern(frame: Frame) -> str | None:
-    """Give a raw mosaic's pattern where it can be brought to colour here: OpenCV is there and takes its type."""
-    pattern = bayer.bayer_pattern(frame)
-    return pattern if pattern and bayer.opencv_is_there() and bayer.opencv_takes(frame) else None
-
-
-def _stacked_shape(frame: Frame, pattern: str | None) -> tuple[int, ...]:
-    """Give the shape in which a frame is stacked."""
-    shape = frame.shape if frame.header is None else channels_last(frame.shape)
-    return (*shape, 3) if pattern else shape
-
-
-def _without_unreadable(chosen: _Chosen, seen: Sequence[dict[str, Any]]) -> _Chosen:
-    """Leave out the frames whose pixels could not be read."""
-    good = [i for i, one in enumerate(seen) if "unreadable" not in one]
-    bad = [
-        UnusableFile(frame.name, f"its pixels cannot be read: {one['unreadable']}")
-        for frame, one in zip(chosen.frames, seen, strict=True)
-        if "unreadable" in one
-    ]
-    return _Chosen(
-        tuple(chosen.frames[i] for i in good),
-        chosen.left_out + tuple(bad),
-        chosen.shape,
-        tuple(chosen.patterns[i] for i in good),
-        chosen.raw_mosaic,
-    )
-
-
-def central_window(shape: tuple[int, ...], crop: tuple[int, int] | None) -> Window:
-    """Give the window to stack: the whole frame, or a central part of it."""
-    height, width = shape[:2]
-    if crop is None:
-        return 0, 0, height, width
-    rows, columns = min(crop[0], height), min(crop[1], width)
-    return (height - rows) // 2, (width - columns) // 2, rows, columns
-
-
-def noise_weights(noise: Sequence[Sequence[float]]) -> list[Any]:
-    """Weigh each frame by one over the variance of its background, the best frame 1.
-
-    Parameters
-    ----------
-    noise : sequence of sequence of float
-        Standard deviation of each frame's background, one for each channel, ADU.
-
-    Returns
-    -------
-    nested list
-        Of shape (N, 1) for one channel, (N, 1, 1, C) for more, as ZeMosaic's noise weighting gives them. A frame
-        without any noise carries no information, and weighs as little as the worst.
-    """
-    sigma = np.asarray(noise, np.float64)
-    known = sigma > 0
-    if not known.any():
-        weights = np.ones_like(sigma)
-    else:
-        sigma = np.where(known, sigma, sigma[known].max())
-        weights = (sigma.min() / sigma) ** 2
-    weights = weights.astype(np.float32)
-    return (weights if weights.shape[1] == 1 else weights[:, None, None, :]).tolist()  # type: ignore[no-any-return]

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterator
+import sys
+from collections.abc import Iterator
+from typing import Protocol
 
-from rich.console import Console
-from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
-# Gets (what is being done, part done from 0 to 1).
-Say = Callable[[str, float], None]
+class Say(Protocol):
+    """Takes what is being done, the part done from 0 to 1, and perhaps more about it."""
+
+    def __call__(self, what: str, part: float, detail: str = "", /) -> None:
+        """Show it."""
 
 
 @contextlib.contextmanager
@@ -21,17 +24,20 @@ def progress_bar(*, quiet: bool = False) -> Iterator[Say]:
     quiet : bool, keyword-only
         Show nothing, on a terminal too.
     """
-    console = Console(stderr=True)
-    if quiet or not console.is_terminal:
-        yield lambda _what, _part: None
+    if quiet or not sys.stderr.isatty():
+        yield lambda _what, _part, _detail="": None
         return
-    columns = (TextColumn("{task.description}", markup=False), BarColumn(), TaskProgressColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=console, transient=True) as bar:
-        task = bar.add_task("", total=1.0)
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
-        def say(what: str, part: float) -> None:
+    texts = [TextColumn(f"{{task.{field}}}", markup=False) for field in ("description", "fields[detail]")]
+    columns = (texts[0], BarColumn(), TaskProgressColumn(), TimeRemainingColumn(), texts[1])
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task("", total=1.0, detail="")
+
+        def say(what: str, part: float, detail: str = "", /) -> None:
             if bar.tasks[0].description != what:
                 bar.reset(task, description=what, total=1.0)
-            bar.update(task, completed=part)
+            bar.update(task, completed=part, detail=detail)
 
         yield say

@@ -52,7 +52,7 @@ _MODEL_WORDS = frozenset(
 # A name ends at anything but a letter or a digit: also at the underscores of "Light_anna_10s.fit".
 _LEFT, _RIGHT = r"(?<![^\W_])", r"(?![^\W_])"
 
-_SERIAL = re.compile(rf"{_LEFT}(S\d\d[A-Z]{{0,3}}|seestar)([_-])[0-9a-f]{{8,16}}{_RIGHT}", re.IGNORECASE)
+_SERIAL = re.compile(rf"{_LEFT}(S\d\d[A-Z]{{0,3}}|seestar)([_ -])[0-9a-f]{{8,16}}{_RIGHT}", re.IGNORECASE)
 _MAC = re.compile(rf"{_LEFT}[0-9a-f]{{2}}([:-])(?:[0-9a-f]{{2}}\1){{4}}[0-9a-f]{{2}}{_RIGHT}", re.IGNORECASE)
 _MAIL = re.compile(r"(?<![\w.+-])[\w.+-]+@[\w-]+(?:\.[\w-]+)+")
 
@@ -81,7 +81,10 @@ _NO_SUFFIX = "".join(rf"(?<!\.{letters}{stop})" for letters in (r"\w\w", r"\w{3}
 _PART = rf"{_WORD}(?:{_NO_SUFFIX} +(?!\d+/|\w/){_WORD}){{0,4}}"
 _LAST = rf"(?:[^\s/\\\"'<>|:,;()\[\]{{}}]|{_APOSTROPHE})+"
 _URL = re.compile(rf"{_LEFT}(?:file|smb|nfs|afp|s?ftp):/{{1,3}}(?:(?=[A-Z]:[\\/])|(.))", re.IGNORECASE)
-_POSIX = re.compile(rf"(?<![\w/.~)\]}}%>\\])(?:~|{TEMP}|(?:\.\.?/)*\.\.?)?(?:(?<!:)//|/(?!/))(?:{_PART}/+)*({_LAST})/*")
+_STARTS = r"(?<![^\s\"'(\[{<|=:,;@])"  # a path begins there, and not where a folder's name ends in a comma
+_POSIX = re.compile(
+    rf"{_STARTS}(?:(?:~|{TEMP}|(?:\.\.?/)*\.\.?)/+(?:{_PART}/+)*|(?:(?<!:)//|/(?!/))(?:{_PART}/+)+)({_LAST})/*"
+)
 _WINDOWS_ROOT = rf"{_LEFT}[A-Za-z]:[\\/]+|(?<![\\\w])\\{{2,}}(?:[?.]\\+(?:UNC\\+|[A-Za-z]:\\+)?)?|(?:~|{TEMP}|\.\.?)\\+"
 _WINDOWS = re.compile(rf"(?:{_WINDOWS_ROOT})(?:{_PART}[\\/]+)*({_LAST})[\\/]*")
 _SOMEBODYS_HOME = re.compile(r"(?:[A-Z]:)?/(?:home|users)/[^/]+/?", re.IGNORECASE)

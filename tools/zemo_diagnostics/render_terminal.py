@@ -253,7 +253,7 @@ def _runs(tile: TileParity, page: Page) -> Iterator[Text]:
     else:
         for run in ended:
             yield from _say(f"{sentences.run_name(run, tile)}: {sentences.run_words(run)}", page, indent=6, hang=2)
-    if tile.peak_ratio is not None:
+    if tile.compared_runs():
         yield from _say(sentences.ratio_sentence(tile), page, indent=6, hang=2)
     yield from _runs_that_failed([run for run in tile.runs if run.status is not RunStatus.OK], tile, page)
 

@@ -11,6 +11,9 @@ from enum import Enum
 
 JsonScalar = str | int | float | bool | None
 
+# A peak under this is the allocator's rather than the stack's: no ratio is given of such.
+MEASURABLE_PEAK_BYTES = 16 << 20
+
 
 class Level(str, Enum):
     """How bad a finding is. ERROR alone changes the exit code."""
@@ -353,9 +356,11 @@ class TileParity:
 
     @property
     def peak_ratio(self) -> float | None:
-        """Peak over baseline of the full frame by that of the chunked stack on the same rows; None where unknown."""
+        """Peak over baseline of the full frame by that of the chunked stack; None where it would tell nothing."""
         pair = self.compared_runs()
         if pair is None or pair[0].peak_extra_bytes is None or not pair[1].peak_extra_bytes:
+            return None
+        if pair[0].peak_extra_bytes < MEASURABLE_PEAK_BYTES:
             return None
         return pair[0].peak_extra_bytes / pair[1].peak_extra_bytes
 

@@ -120,7 +120,7 @@ def ratio_sentence(tile: TileParity) -> str:
     """Say in a sentence how the two peaks compare."""
     ratio = tile.peak_ratio
     if ratio is None:
-        return "the peaks cannot be compared"
+        return "the frames are too small for the two peaks to tell anything"
     if ratio < 1:
         return f"the chunked stack took {number(1 / ratio)} times the memory of the full frame"
     return f"the full frame took {number(ratio)} times the memory of the chunked stack"
@@ -177,7 +177,7 @@ def run_sentences(tile: TileParity) -> list[str]:
         f"{run_name(run, tile)}: {run_words(run) if run.status is RunStatus.OK else ended_words(run)}"
         for run in tile.runs
     ]
-    return told if tile.peak_ratio is None else [*told, ratio_sentence(tile)]
+    return [*told, ratio_sentence(tile)] if tile.compared_runs() else told
 
 
 def difference_cell(tile: TileParity) -> str:

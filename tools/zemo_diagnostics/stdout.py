@@ -6,9 +6,7 @@ import os
 import shutil
 import sys
 
-from .render_json import render_json
-from .render_markdown import render_markdown
-from .render_terminal import render_terminal
+from .errors import OutputError
 from .results import Report
 
 # Width of the terminal form where stdout is a file or a pipe.
@@ -28,6 +26,10 @@ def print_report(report: Report, form: str) -> None:
     form : {"terminal", "json", "markdown"}
         JSON and Markdown are UTF-8 whatever the terminal's encoding is; the terminal form keeps to what it can draw.
     """
+    from .render_json import render_json
+    from .render_markdown import render_markdown
+    from .render_terminal import render_terminal
+
     if form == "terminal":
         terminal = sys.stdout.isatty()
         width = shutil.get_terminal_size().columns if terminal or "COLUMNS" in os.environ else PIPED_WIDTH
@@ -46,9 +48,11 @@ def print_text(text: str, *, encoding: str | None = None) -> None:
         sys.stdout.flush()
         sys.stdout.buffer.write(data)
         sys.stdout.buffer.flush()
-    except BrokenPipeError:
-        # Whoever read this has gone (`| head`): no error. Python would flush, and complain, once more at its end.
+    except OSError as error:
+        # Python would flush, and complain, once more at its end.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        if not isinstance(error, BrokenPipeError):  # that one means that the reader has gone (`| head`): no error
+            raise OutputError(f"the report cannot be printed ({error.strerror}): use -o FILE") from error
 
 
 def _draws_signs() -> bool:

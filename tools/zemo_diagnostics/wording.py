@@ -47,9 +47,11 @@ def human_bytes(count: int | None) -> str:
 
 
 def duration(seconds: float | None) -> str:
-    """Give a time with its unit: "0.42 s", "3 min 12 s"."""
+    """Give a time with its unit: "42 ms", "0.42 s", "3 min 12 s"."""
     if seconds is None:
         return MISSING
+    if seconds < 0.0995:
+        return f"{1000 * seconds:.0f} ms"
     if seconds < 59.95:
         return f"{seconds:.2f} s" if seconds < 9.995 else f"{seconds:.1f} s"
     minutes, rest = divmod(round(seconds), 60)

@@ -1,0 +1,146 @@
+"""``zemo-diag stack``: the same result as the reference, from files to a file, in bounded memory."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from astropy.io import fits
+
+import zemosaic_align_stack
+from tests.conftest import ROOT
+from zemo_diagnostics import bayer
+from zemo_diagnostics.errors import FrameError, InputError, OutputError
+from zemo_diagnostics.frames import StoredPlanes
+from zemo_diagnostics.sample_groups import write_group
+from zemo_diagnostics.stacking import Stacked, StackOptions, stack_folder
+
+
+@pytest.fixture
+def lights(tmp_path: Path) -> Path:
+    """Give a folder of twelve small mosaics."""
+    write_group("eq_only", tmp_path / "lights", frames=12, shape=(60, 44))
+    return tmp_path / "lights"
+
+
+def stack(folder: Path, output: Path, *, force: bool = False, **options: object) -> Stacked:
+    chosen = StackOptions(**options)  # type: ignore[arg-type]
+    return stack_folder(folder, output, chosen, force=force, say=lambda _what, _part, _detail="": None)
+
+
+@pytest.mark.parametrize("kappas", [(3.0, 3.0), (1.5, 2.0)])
+def test_the_file_holds_the_references_result(lights: Path, tmp_path: Path, kappas: tuple[float, float]) -> None:
+    done = stack(lights, tmp_path / "a.fits", debayer=False, kappa_low=kappas[0], kappa_high=kappas[1])
+    frames = [fits.getdata(path).astype(np.float32) for path in sorted(lights.iterdir())]
+    expected, rejected_pct = zemosaic_align_stack._cpu_stack_kappa_fallback_fullframe(
+        frames, sigma_low=kappas[0], sigma_high=kappas[1]
+    )
+    with fits.open(tmp_path / "a.fits") as hdus:
+        np.testing.assert_array_equal(hdus[0].data, expected)
+        assert hdus[0].header["BITPIX"] == -32
+    assert (done.frames, done.shape, done.rejected_pct) == (12, (60, 44), rejected_pct)
+
+
+def test_colour_is_three_planes(lights: Path, tmp_path: Path) -> None:
+    if not bayer.opencv_is_there():
+        pytest.skip("colour needs the extra 'color' (OpenCV)")
+    stack(lights, tmp_path / "a.fits")
+    assert fits.getdata(tmp_path / "a.fits").shape == (3, 60, 44)
+
+
+def test_the_header_says_what_went_in_and_nothing_private(lights: Path, tmp_path: Path) -> None:
+    stack(lights, tmp_path / "a.fits", weights="noise", debayer=False)
+    header = fits.getheader(tmp_path / "a.fits")
+    assert (header["NCOMBINE"], header["KAPPALO"], header["KAPPAHI"], header["WEIGHTS"]) == (12, 3.0, 3.0, "noise")
+    assert header["TOTALEXP"] == pytest.approx(120.0)
+    assert header["SWCREATE"].startswith("zemo-diag")
+    assert (header["OBJECT"], header["BAYERPAT"]) == ("M 16", "GRBG")
+    assert not {"SITELAT", "SITELONG", "TELESCOP", "DATE-OBS"} & set(header)
+
+
+def test_nothing_is_overwritten_unasked_and_an_old_stack_is_no_frame(lights: Path, tmp_path: Path) -> None:
+    output = lights / "stack.fits"
+    stack(lights, output, debayer=False)
+    before = output.read_bytes()
+    with pytest.raises(OutputError, match="--force"):
+        stack(lights, output)
+    assert stack(lights, output, debayer=False, force=True).frames == 12
+    assert output.read_bytes() == before
+    with pytest.raises(OutputError, match=r"\.fits"):
+        stack(lights, tmp_path / "a.txt")
+    with pytest.raises(OutputError, match="no folder"):
+        stack(lights, tmp_path / "none" / "a.fits")
+
+
+def test_frames_of_another_shape_are_left_out_and_named(fixtures: Path, tmp_path: Path) -> None:
+    done = stack(fixtures / "hard", tmp_path / "a.fits")
+    assert (done.frames, len(done.left_out)) == (6, 1)
+    assert stack(fixtures / "hard", tmp_path / "b.fits", max_frames=2).frames == 2
+
+
+def test_a_frame_that_breaks_off_is_named_and_no_file_is_left(
+    lights: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    name = sorted(lights.iterdir())[7].name
+    original = StoredPlanes.__getitem__
+
+    def break_off(self: StoredPlanes, rows: slice) -> object:
+        if self.path.name == name:
+            self.path.write_bytes(self.path.read_bytes()[:6000])
+        return original(self, rows)
+
+    monkeypatch.setattr(StoredPlanes, "__getitem__", break_off)
+    with pytest.raises(FrameError, match="too early") as caught:
+        stack(lights, tmp_path / "a.fits", debayer=False)
+    assert name in str(caught.value)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["lights"]
+
+
+def test_a_folder_without_frames_is_one_sentence(fixtures: Path, tmp_path: Path) -> None:
+    (tmp_path / "in").mkdir()
+    (tmp_path / "in" / "empty.fit").touch()
+    with pytest.raises(InputError, match="zemo-diag gating"):
+        stack(tmp_path / "in", tmp_path / "a.fits")
+    assert fixtures.exists()
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="the limit of open files is set as POSIX does")
+def test_open_files_stay_under_a_small_limit(tmp_path: Path) -> None:
+    write_group("eq_only", tmp_path / "lights", frames=150, shape=(16, 12))
+    code = (
+        "import resource; resource.setrlimit(resource.RLIMIT_NOFILE, (60, 60))\n"
+        "import zemo_diag; raise SystemExit(zemo_diag.run())"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, "stack", str(tmp_path / "lights"), "-o", str(tmp_path / "a.fits")],
+        capture_output=True,
+        encoding="utf-8",
+        env=os.environ | {"PYTHONPATH": f"{ROOT / 'tools'}{os.pathsep}{ROOT}", "PYTHONIOENCODING": "utf-8"},
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert "150 frames of 16 × 12" in done.stdout
+
+
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="reads the mark of Linux")
+def test_the_whole_process_stays_small(tmp_path: Path) -> None:
+    """120 frames of 2 MB each, 240 MB in all: the process never holds them."""
+    write_group("eq_only", tmp_path / "lights", frames=120, shape=(1000, 1000))
+    code = (
+        "import sys, zemo_diag; code = zemo_diag.run(sys.argv[1:])\n"
+        "from zemo_diagnostics.peak_memory import read_memory; print(code, read_memory().peak_bytes >> 20)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, "stack", str(tmp_path / "lights"), "-o", str(tmp_path / "a.fits"), "--no-debayer"],
+        capture_output=True,
+        encoding="utf-8",
+        env=os.environ | {"PYTHONPATH": f"{ROOT / 'tools'}{os.pathsep}{ROOT}", "PYTHONIOENCODING": "utf-8"},
+        check=True,
+    )
+    code_and_peak = done.stdout.splitlines()[-1].split()
+    assert code_and_peak[0] == "0"
+    assert int(code_and_peak[1]) < 200

@@ -1,0 +1,226 @@
+"""``zemo-diag stack``: the chunked stack as a plain tool, from a folder of frames to one FITS file.
+
+The frames are stacked as they lie: nothing is aligned. The same function as in ZeMosaic's Phase 3 does it, fed by
+bands of rows, so that thousands of frames never have to fit in memory.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import numpy as np
+from astropy.io import fits
+
+from . import __version__
+from .entries import FITS_SUFFIXES, Frame, scan_folder
+from .errors import FrameError, InputError, OutputError
+from .frames import Pixels, RowSource
+from .functions_under_test import load_stack
+from .headers import card
+from .progress import Say
+from .results import UnusableFile
+from .stack_input import StackInput, central_window, choose_frames, inspect_frame, noise_weights, open_for_stack
+from .whole_files import check_place, write_whole
+
+# Cards that are taken over where all frames agree on them.
+_COMMON_CARDS = ("OBJECT", "FILTER", "INSTRUME", "GAIN", "EXPTIME", "EQMODE")
+
+
+@dataclass(frozen=True)
+class StackOptions:
+    """How frames are stacked.
+
+    Attributes
+    ----------
+    kappa_low, kappa_high : float
+        Rejection limits, standard deviations.
+    weights : {"none", "noise"}
+        ``"noise"``: one over the variance of each frame's background; reads the frames twice.
+    debayer : bool
+        Whether raw mosaics are brought to colour where OpenCV is there.
+    max_frames : int or None
+        Stack no more than the first so many.
+    """
+
+    kappa_low: float = 3.0
+    kappa_high: float = 3.0
+    weights: str = "none"
+    debayer: bool = True
+    max_frames: int | None = None
+
+
+@dataclass(frozen=True)
+class Stacked:
+    """What became of a folder of frames."""
+
+    frames: int
+    shape: tuple[int, ...]
+    rejected_pct: float
+    empty: int
+    left_out: tuple[UnusableFile, ...]
+    wall_s: float
+
+    def summary(self) -> str:
+        """Say it in a line."""
+        size = " × ".join(map(str, self.shape))
+        samples = self.frames * int(np.prod(self.shape)) / 1e6
+        rejected = f"{self.rejected_pct:.3g} % of {samples:,.0f} million samples rejected"
+        text = f"{self.frames} frames of {size} stacked, {rejected}"
+        if self.empty:
+            text += f", {self.empty:,} samples of the result empty (NaN)"
+        return f"{text}, in {self.wall_s:.1f} s"
+
+
+def check_output(output: Path, *, force: bool) -> None:
+    """Check, before anything is read, that the stack can be written.
+
+    Raises
+    ------
+    OutputError
+        Where the file exists, has no FITS suffix, or its folder is not there.
+    """
+    if output.suffix.lower() not in FITS_SUFFIXES:
+        raise OutputError(f"'{output}' is no name for a FITS file: end it in {', '.join(FITS_SUFFIXES)}")
+    check_place(output, force=force)
+
+
+def stack_folder(folder: Path, output: Path, options: StackOptions, *, force: bool, say: Say) -> Stacked:
+    """Stack the frames of a folder and its sub-folders into one FITS file.
+
+    Parameters
+    ----------
+    folder : Path
+        The frames; those of the commonest shape are stacked.
+    output : Path
+        The file, float32, (H, W) or three planes; written whole or not at all.
+    options : StackOptions
+        How.
+    force : bool, keyword-only
+        Whether an existing file may be overwritten.
+    say : callable, keyword-only
+        Gets (what is being done, part done, detail).
+
+    Raises
+    ------
+    InputError, FrameError
+        Where there is nothing to stack, or a frame cannot be read (the file is named).
+    OutputError
+        Where the result cannot be written.
+    """
+    check_output(output, force=force)
+    started = time.perf_counter()
+    scan = scan_folder(folder, lambda done, total: say("reading headers", done / total))
+    frames = [frame for frame in scan.frames if not _is(frame, output)]
+    if not frames:
+        raise InputError(
+            f"none of the {len(scan.unusable)} files in '{folder}' holds a frame: 'zemo-diag gating' says why"
+        )
+    chosen = choose_frames(frames, options.max_frames, debayer=options.debayer)
+    with TemporaryDirectory(prefix="zemo-diag-") as scratch:
+        sources = _opened(chosen, Path(scratch))
+        stacked, rejected_pct = _stack(sources, options, say)
+    _write(stacked, _header(chosen, options, rejected_pct), output, force=force)
+    return Stacked(
+        frames=len(chosen.frames),
+        shape=stacked.shape,
+        rejected_pct=rejected_pct,
+        empty=int(np.isnan(stacked).sum()),
+        left_out=scan.unusable + chosen.left_out,
+        wall_s=time.perf_counter() - started,
+    )
+
+
+def _is(frame: Frame, output: Path) -> bool:
+    """Tell whether a frame is the file that is to be overwritten: an older stack never goes into the next."""
+    return output.exists() and frame.path.samefile(output)
+
+
+def _opened(chosen: StackInput, scratch: Path) -> list[RowSource]:
+    """Open the frames that are stacked."""
+    window = central_window(chosen.shape, None)
+    return [
+        open_for_stack(frame, pattern, window, scratch)
+        for frame, pattern in zip(chosen.frames, chosen.patterns, strict=True)
+    ]
+
+
+def _stack(sources: Sequence[RowSource], options: StackOptions, say: Say) -> tuple[Pixels, float]:
+    """Stack, and tell how far it is."""
+    weights = _noise_weights(sources, say) if options.weights == "noise" else None
+    progress = _StackProgress(sources, say)
+    try:
+        stacked, rejected_pct = load_stack()(
+            sources,
+            sigma_low=options.kappa_low,
+            sigma_high=options.kappa_high,
+            weights=weights,
+            progress_callback=progress,
+        )
+    except RuntimeError as error:
+        cause = error.__cause__
+        if isinstance(cause, FrameError | OSError):
+            raise FrameError(str(cause if isinstance(cause, FrameError) else error)) from error
+        raise
+    return stacked, float(rejected_pct)
+
+
+def _noise_weights(sources: Sequence[RowSource], say: Say) -> Pixels:
+    """Read every frame once for the noise of its background."""
+    noise = []
+    for done, source in enumerate(sources, start=1):
+        noise.append(inspect_frame(source).noise)
+        say("measuring the noise", done / len(sources))
+    return np.asarray(noise_weights(noise), np.float32)
+
+
+class _StackProgress:
+    """The stack's progress callback: percent in, rows and samples per second out."""
+
+    def __init__(self, sources: Sequence[RowSource], say: Say) -> None:
+        self._rows = sources[0].shape[0]
+        self._samples = len(sources) * int(np.prod(sources[0].shape))
+        self._say = say
+        self._started = time.perf_counter()
+
+    def __call__(self, _message: str, percent: float | None, _level: str, **_: object) -> None:
+        if percent is None:
+            return
+        part = percent / 100.0
+        rate = self._samples * part / max(time.perf_counter() - self._started, 1e-9) / 1e6
+        detail = f"row {round(self._rows * part)} of {self._rows}, {rate:,.0f} million samples/s"
+        self._say("stacking", part, detail)
+
+
+def _header(chosen: StackInput, options: StackOptions, rejected_pct: float) -> fits.Header:
+    """Describe the stack: what went in, how, and by which program; nothing private of the frames."""
+    header = fits.Header()
+    header["SWCREATE"] = (f"zemo-diag {__version__}", "Software that made this file")
+    header["IMAGETYP"] = ("Stack", "Type of image")
+    header["NCOMBINE"] = (len(chosen.frames), "Number of frames stacked")
+    header["COMBINE"] = ("kappa-sigma mean", "One pass around the median")
+    header["KAPPALO"] = (options.kappa_low, "Lower limit in standard deviations")
+    header["KAPPAHI"] = (options.kappa_high, "Upper limit in standard deviations")
+    header["REJPCT"] = (round(rejected_pct, 6), "Samples rejected, percent")
+    header["WEIGHTS"] = (options.weights, "Weights of the frames")
+    header["BUNIT"] = ("adu", "Unit of the pixel values")
+    cards = [frame.header.cards for frame in chosen.frames if frame.header is not None]
+    for key in _COMMON_CARDS:
+        values = {card(one, key) for one in cards}
+        if len(values) == 1 and None not in values:
+            header[key] = (values.pop(), "The same in all frames")
+    exposures = [card(one, "EXPTIME") for one in cards]
+    if exposures and all(isinstance(exposure, int | float) for exposure in exposures):
+        header["TOTALEXP"] = (float(sum(exposures)), "Exposure of all frames together, seconds")
+    if chosen.raw_mosaic:
+        header["BAYERPAT"] = (card(cards[0], "BAYERPAT"), "Still a mosaic: not brought to colour")
+    return header
+
+
+def _write(stacked: Pixels, header: fits.Header, output: Path, *, force: bool) -> None:
+    """Write the stack, colour as three planes."""
+    planes = stacked if stacked.ndim == 2 else np.moveaxis(stacked, -1, 0)
+    write_whole(output, lambda part: fits.PrimaryHDU(planes, header).writeto(part), force=force)
