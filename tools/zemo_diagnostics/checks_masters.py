@@ -60,7 +60,7 @@ def master_empty(masters: RunMasters) -> Iterator[Found]:
     for tile in masters.tiles:
         if tile.verdict is MasterVerdict.EMPTY:
             valid = share(tile.valid_pixels, tile.pixels, "pixels")
-            values = f"{valid} are valid, the largest |value| is {tile.max_abs:.3g}"
+            values = f"{valid} are valid, the largest absolute value is {tile.max_abs:.3g}"
             yield Found(f"No signal ({values}): {tile.cause}.", tile.tile_id, (tile.name,))
 
 
@@ -123,8 +123,11 @@ def alpha_disagrees(masters: RunMasters) -> Iterator[Found]:
 )
 def wide_blank_band(masters: RunMasters) -> Iterator[Found]:
     """From an edge inwards, a tenth or more of a tile's rows or columns are blank from end to end (up to 1 % of a
-    line may hold something). Frames of one pointing leave no such band, unless the alt-az cleanup cuts deep."""
+    line may hold something). Frames of one pointing leave no such band, unless the alt-az cleanup cuts deep. Of a
+    tile that is nearly empty this is not told."""
     for tile in _with_signal(masters):
+        if tile.blank_fraction >= NEARLY_EMPTY_FRACTION:
+            continue
         bands = ", ".join(f"{edge} {plural(width, 'pixel')}" for edge, width in wide_bands(tile))
         if bands:
             size = " × ".join(map(str, tile.shape[:2]))
@@ -145,7 +148,7 @@ def holes_in_cores(masters: RunMasters) -> Iterator[Found]:
     for tile in _with_signal(masters):
         if tile.holes.pixels:
             places = ", ".join(f"[{y},{x}]" for y, x in tile.holes.first_places)
-            message = f"{plural(tile.holes.pixels, 'pixel')} in bright cores are without a value, at [y,x]: {places}."
+            message = f"Without a value: {plural(tile.holes.pixels, 'pixel')}, at [y,x] {places}."
             yield Found(message, tile.tile_id, (tile.name,))
 
 
@@ -212,7 +215,7 @@ def few_frames_stacked(masters: RunMasters) -> Iterator[Found]:
     "them; ZeMosaic's masters are master_tile_*.fits in the temporary folder of a run.",
 )
 def none_by_zemosaic(masters: RunMasters) -> Iterator[Found]:
-    """No file carries ZMT_TYPE='Master Tile'. The pixels were measured all the same; of frames and emptiness their
+    """No header says ZMT_TYPE='Master Tile'. The pixels were measured all the same; of frames and emptiness their
     headers say nothing."""
     if masters.tiles and not any(tile.cards.by_zemosaic for tile in masters.tiles):
-        yield Found(f"{plural(len(masters.tiles), 'file')} without ZMT_TYPE='Master Tile'.")
+        yield Found(f"{plural(len(masters.tiles), 'file')}, and no ZMT_TYPE card that says so.")

@@ -203,7 +203,7 @@ class _Moments:
         mean = float(np.mean(values, dtype=np.float64))
         delta, count = mean - self.mean, self.count + values.size
         with np.errstate(over="ignore"):
-            self.squares += float(np.sum((values - mean) ** 2, dtype=np.float64))
+            self.squares += float(np.sum(np.subtract(values, mean, dtype=np.float64) ** 2))
             self.squares += delta * delta * self.count * values.size / count
         self.mean += delta * values.size / count
         self.count = count

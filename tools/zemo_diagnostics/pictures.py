@@ -1,7 +1,8 @@
 """Pictures of masters, as astronomers look at them: stretched, blank pixels in a colour that no sky has, labelled.
 
 `stretch` turns a float image into 8-bit colour; `side_by_side` and `contact_sheet` lay such pictures out; `write_png`
-writes one. Only the labels and the file need Pillow, which is optional: `require_pillow` says so in one sentence.
+writes one. Row 0 is at the top, as `[y, x]` counts. Only the labels and the file need Pillow, which is optional:
+`require_pillow` says so in one sentence.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ import importlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
-from math import ceil, sqrt
+from math import asinh, ceil, exp, log, sqrt
 from pathlib import Path
 from typing import Any
 
@@ -27,8 +28,11 @@ Color = tuple[int, int, int]
 # White is this percentile, so that a few stars burn out and the rest keeps its shape.
 WHITE_PERCENTILE = 99.7
 
-# The softening of the asinh stretch (Lupton et al. 1999): smaller shows fainter things.
-ASINH_SOFTENING = 0.08
+# How bright the sky is shown, of 1: light enough for faint things to stand out from it.
+SKY_BRIGHTNESS = 0.15
+
+# Bounds of the softening of the asinh stretch (Lupton et al. 1999): the smaller, the fainter the things that show.
+SOFTEST, HARDEST = 1.0, 1e-4
 
 # The limits are taken from about so many pixels, evenly spread.
 LIMIT_PIXELS = 1 << 18
@@ -42,7 +46,14 @@ GAP = 8
 LABEL_HEIGHT = 24
 FONT_SIZE = 14
 
-Limits = tuple[tuple[float, float], ...]
+
+@dataclass(frozen=True)
+class Limits:
+    """How one channel is stretched: what is black, what is white, and the softening of the asinh between."""
+
+    black: float
+    white: float
+    softening: float
 
 
 @dataclass(frozen=True)
@@ -101,11 +112,12 @@ class Thumbnail:
         return means[:, :, 0] if means.shape[2] == 1 else means
 
 
-def stretch_limits(image: Pixels) -> Limits:
-    """Find, for each channel, what is shown black and what white.
+def stretch_limits(image: Pixels) -> tuple[Limits, ...]:
+    """Find, for each channel, how it is best stretched.
 
-    Black is the lower limit of ZScale, which IRAF made for faint things on a sky; white is a high percentile. Each
-    channel has its own, so that the sky comes out grey whatever its colour was.
+    Black is the lower limit of ZScale, which IRAF made for faint things on a sky; white is a high percentile; the
+    softening is such that the median, the sky, comes out at `SKY_BRIGHTNESS`. Each channel has its own, so that the
+    sky is grey whatever its colour was.
 
     Parameters
     ----------
@@ -118,27 +130,39 @@ def stretch_limits(image: Pixels) -> Limits:
     return tuple(_limits(values[:, i]) for i in range(values.shape[1]))
 
 
-def _limits(values: Pixels) -> tuple[float, float]:
-    """Find black and white of one channel."""
+def _limits(values: Pixels) -> Limits:
+    """Find how one channel is best stretched."""
     values = values[np.isfinite(values)].astype(np.float64)
     if not values.size:
-        return 0.0, 1.0
+        return Limits(0.0, 1.0, SOFTEST)
     from astropy.visualization import ZScaleInterval
 
     black, gray = ZScaleInterval().get_limits(values)
     white = max(float(np.percentile(values, WHITE_PERCENTILE)), float(gray))
-    return float(black), white if white > black else float(black) + 1.0
+    if white <= black:
+        return Limits(float(black), float(black) + 1.0, SOFTEST)
+    return Limits(float(black), white, _softening((float(np.median(values)) - float(black)) / (white - float(black))))
 
 
-def stretch(image: Pixels, limits: Limits | None = None) -> Rgb:
+def _softening(sky: float) -> float:
+    """Find the softening that shows the sky, given as its part of the way from black to white, as bright as wanted."""
+    low, high = log(HARDEST), log(SOFTEST)
+    for _ in range(30):
+        middle = (low + high) / 2
+        too_bright = asinh(sky / exp(middle)) > SKY_BRIGHTNESS * asinh(1 / exp(middle))
+        low, high = (middle, high) if too_bright else (low, middle)
+    return exp(high)
+
+
+def stretch(image: Pixels, limits: Sequence[Limits] | None = None) -> Rgb:
     """Turn an image into an 8-bit picture by an asinh stretch.
 
     Parameters
     ----------
     image : ndarray
         (H, W) or (H, W, C), any numbers, NaN where there is nothing; with one channel the picture is grey.
-    limits : tuple of (float, float), optional
-        Black and white of each channel; give the same to pictures that are compared. By default from `stretch_limits`.
+    limits : sequence of Limits, optional
+        Of each channel; give the same to pictures that are compared. By default from `stretch_limits`.
 
     Returns
     -------
@@ -146,10 +170,11 @@ def stretch(image: Pixels, limits: Limits | None = None) -> Rgb:
         (H, W, 3); blank pixels in `BLANK_COLOR`. A channel that is missing in a pixel is shown black there.
     """
     cube = image if image.ndim == 3 else image[:, :, np.newaxis]
-    low, high = np.transpose(np.asarray(stretch_limits(image) if limits is None else limits, np.float32))
+    limits = stretch_limits(image) if limits is None else limits
+    black, white, softening = np.array([(one.black, one.white, one.softening) for one in limits], np.float32).T
     with np.errstate(over="ignore", invalid="ignore"):
-        part = np.clip((cube.astype(np.float32) - low) / (high - low), 0, 1)
-    part = np.arcsinh(np.nan_to_num(part) / ASINH_SOFTENING) / np.arcsinh(1 / ASINH_SOFTENING)
+        part = np.clip((cube.astype(np.float32) - black) / (white - black), 0, 1)
+    part = np.arcsinh(np.nan_to_num(part) / softening) / np.arcsinh(1 / softening)
     rgb: Rgb = np.broadcast_to(np.rint(part * 255).astype(np.uint8), (*cube.shape[:2], 3)).copy()
     rgb[blank_pixels(image)] = BLANK_COLOR
     return rgb

@@ -119,14 +119,16 @@ def _masters_table(masters: RunMasters, report: Report) -> Iterator[str]:
     states = {tile.tile_id: master_state(tile, levels) for tile in masters.tiles}
     many = len(masters.tiles) >= MANY_TILES
     tiles = sorted(masters.tiles, key=lambda tile: many and states[tile.tile_id][0] is State.OK)
-    header = ("Tile", "Name", "State", "Verdict", *(head.capitalize() for head in sentences_masters.MASTER_HEADS))
+    heads = (head.capitalize() for head in (*sentences_masters.MASTER_HEADS, "median", "spread"))
+    header = ("Tile", "Name", "State", "Verdict", *heads)
     yield from _cut_table(table(header, (_master_cells(tile, states[tile.tile_id]) for tile in tiles)))
 
 
 def _master_cells(tile: TileMaster, state: tuple[State, str]) -> tuple[str, ...]:
     """Give the cells of one master."""
     cells = (str(tile.tile_id), code(tile.name), state[0].value, state[1])
-    return cells + sentences_masters.master_cells(tile)
+    levels = (sentences_masters.medians_words(tile), sentences_masters.spreads_words(tile))
+    return cells + sentences_masters.master_cells(tile) + levels
 
 
 def _facts(facts: Sequence[tuple[str, str]]) -> str:

@@ -98,7 +98,7 @@ class AlphaPlane:
 
 @dataclass(frozen=True)
 class EdgeBands:
-    """Blank rows or columns that begin at an edge and go on without a break, pixels."""
+    """Blank rows or columns that begin at an edge and go on without a break, pixels; row 0 is at the top."""
 
     top: int
     bottom: int

@@ -41,7 +41,7 @@ def _stacked(tile: TileMaster, states: States, page: Page) -> Iterator[Text]:
 
 
 def _table(tiles: Sequence[TileMaster], states: States, page: Page) -> Iterator[Text]:
-    """Give the masters as a table, what their samples hold beneath each."""
+    """Give the masters as a table, their levels beneath each, and what the samples hold where it is not fine."""
     header = ("", "tile", "name", *sentences_masters.MASTER_HEADS)
     rows = [
         (page.mark(*states[tile.tile_id]), str(tile.tile_id), tile.name, *sentences_masters.master_cells(tile))
@@ -52,5 +52,6 @@ def _table(tiles: Sequence[TileMaster], states: States, page: Page) -> Iterator[
     indent = head[0].plain.index("name")
     for tile, lines in zip(tiles, laid_out, strict=True):
         yield from lines
-        yield from say(sentences_masters.samples_words(tile), page, indent=indent, hang=2, style="dim")
-    yield from say("median, spread: of each channel, ADU", page, indent=2, style="dim")
+        yield from say(sentences_masters.levels_words(tile), page, indent=indent, hang=2, style="dim")
+        if states[tile.tile_id][0] is not State.OK:
+            yield from say(sentences_masters.samples_words(tile), page, indent=indent, hang=2, style="dim")
