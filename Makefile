@@ -44,5 +44,5 @@ $(VENV)/installed: $(VENV)/pip-there pyproject.toml
 	@touch $@
 
 $(VENV)/installed-dev: $(VENV)/pip-there pyproject.toml
-	$(BIN)/python -m pip install --quiet --editable ".[dev,color,phase3]"
+	$(BIN)/python -m pip install --quiet --editable ".[dev,color,phase3,pictures]"
 	@touch $@ $(VENV)/installed

@@ -306,6 +306,42 @@ def stack(
     return EXIT_CLEAN
 
 
+@cli.command(epilog="\b\nExample:\n  zemo-diag masters run_tmp -o report.md --contact-sheet sheet.png")
+@click.argument("folder", type=click.Path(path_type=Path))
+@click.option(
+    "--contact-sheet",
+    type=click.Path(path_type=Path),
+    metavar="FILE.png",
+    help="Also draw all masters on one sheet, stretched, blank pixels in magenta.",
+)
+@output_options
+def masters(
+    folder: Path, contact_sheet: Path | None, form: str, outputs: tuple[Path, ...], force: bool, quiet: bool
+) -> int:
+    """Measure master tiles, and say which are empty.
+
+    Reads every FITS file in FOLDER and its sub-folders as a master tile of its own (ZeMosaic's master_tile_*.fits, or
+    anybody's): how much of it is blank, its levels, whether alpha and header agree with the pixels, blank bands at the
+    edges, holes in bright cores. Any number of them, of any size, in a little memory.
+    """
+    from zemo_diagnostics.commands import run_masters
+    from zemo_diagnostics.outputs import check_output_paths
+    from zemo_diagnostics.pictures import check_picture, write_png
+    from zemo_diagnostics.pictures import contact_sheet as lay_out
+    from zemo_diagnostics.progress import progress_bar
+
+    check_output_paths(outputs, force=force)
+    if contact_sheet is not None:
+        check_picture(contact_sheet, force=force)
+    with progress_bar(quiet=quiet) as say:
+        report, pictures = run_masters(folder, pictures=contact_sheet is not None, say=say)
+    code = _deliver(report, form, outputs, force)
+    if contact_sheet is not None and pictures:
+        write_png(lay_out(pictures), contact_sheet, force=force)
+        click.echo(f"Wrote {contact_sheet}", err=True)
+    return code
+
+
 @cli.command(epilog="\b\nExample:\n  zemo-diag demo")
 @output_options
 def demo(form: str, outputs: tuple[Path, ...], force: bool, quiet: bool) -> int:

@@ -21,7 +21,7 @@ def _names(tile: TileGating, *modes: str) -> tuple[str, ...]:
     Level.WARNING,
     "A file holds no usable frame",
     needs="source",
-    remedy="If it is a light, copy it from the telescope again; if not, move it out of the folder of lights.",
+    remedy="Copy it again from where it came, or move it out of the folder; ZeMosaic would skip it or stop on it.",
 )
 def unusable_files(source: Source) -> Iterator[Found]:
     """A file with a frame's suffix that cannot be stacked: empty, cut off, damaged, a table, not FITS at all."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TypeVar
 
 from .entries import Scan, scan_folder
 from .errors import InputError
@@ -16,12 +17,17 @@ from .functions_under_test import (
     load_stack_functions,
 )
 from .gating import gate_tiles
+from .master_files import scan_masters
+from .masters import MeasuredMaster, gather, measure_masters
 from .parity import MEMORY_FORMULA, ParityOptions, compare_tiles, memory_allowed
+from .pictures import Labelled
 from .progress import Say
 from .redaction import private_words, redact_report
 from .report import assemble, describe_environment
 from .results import JsonScalar, Report, RunParity, Source, TileParity
 from .tiles import DEFAULT_PANEL_DEG, Tile, group_frames
+
+Result = TypeVar("Result")
 
 
 @dataclass(frozen=True)
@@ -147,7 +153,47 @@ def run_parity(
     return redact_report(report, private_words())
 
 
-def _collect(results: Iterator[TileParity], done: list[TileParity]) -> bool:
+def run_masters(folder: Path, *, pictures: bool = False, say: Say) -> tuple[Report, tuple[Labelled, ...]]:
+    """Report, for each master tile of a folder, what its pixels hold and whether it is empty.
+
+    Parameters
+    ----------
+    folder : Path
+        A folder of FITS files; each is measured by itself.
+    pictures : bool, keyword-only
+        Whether to make a small picture of each too.
+    say : callable, keyword-only
+        Gets (what is being done, part done, the file).
+
+    Returns
+    -------
+    Report, tuple of Labelled
+        The report, and the pictures where they were asked for.
+
+    Raises
+    ------
+    InputError
+        Where there is nothing to look at.
+    """
+    scan = scan_masters(folder, lambda done, total: say("reading headers", done / total))
+    measured: list[MeasuredMaster] = []
+    interrupted = not _collect(measure_masters(scan, say, pictures=pictures), measured)
+    masters = gather(measured, scan)
+    frames = len(scan.masters) + len(scan.damaged)
+    source = Source(folder.resolve().name or ".", scan.files, frames, scan.no_pictures, "file")
+    report = assemble(
+        "masters",
+        source,
+        describe_environment("none, files are only measured"),
+        masters=masters,
+        findings=find(Evidence(source, masters=masters)),
+        interrupted=interrupted,
+    )
+    shown = tuple(one.picture for one in measured if one.picture is not None)
+    return redact_report(report, private_words()), shown
+
+
+def _collect(results: Iterator[Result], done: list[Result]) -> bool:
     """Take results as they come; False where the user stopped it before the end."""
     try:
         done.extend(results)

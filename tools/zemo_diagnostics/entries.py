@@ -91,7 +91,7 @@ def scan_folder(folder: Path, progress: Progress | None = None) -> Scan:
     InputError
         Where the folder is missing, is a file, or holds no frame at all.
     """
-    files = _frame_files(folder)
+    files = frame_files(folder)
     if not files:
         raise InputError(
             f"no frame in '{folder}': looked for {' '.join(FITS_SUFFIXES)} (also .gz, .fz) and .npy files, "
@@ -109,7 +109,7 @@ def scan_folder(folder: Path, progress: Progress | None = None) -> Scan:
     return Scan(folder, tuple(frames), tuple(unusable))
 
 
-def _frame_files(folder: Path) -> list[Path]:
+def frame_files(folder: Path) -> list[Path]:
     """List the files that look like frames, ordered by folder and name."""
     if not folder.exists():
         raise InputError(f"no such folder: '{folder}'; check the path (quote it if it holds spaces)")

@@ -32,3 +32,7 @@ class FrameError(ZemoDiagError):
     """One file cannot be read as a frame. It becomes a finding; the run goes on."""
 
     exit_code = EXIT_USAGE
+
+
+class NoImageError(FrameError):
+    """A whole file that simply holds no image, such as a table: nothing of it was lost."""

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from enum import Enum
 
 from .results import Finding, Level, RunStatus, TileGating, TileParity, Verdict
+from .results_masters import TileMaster
 from .wording import plural, ranges
 
 # How many stretches of tile numbers a finding names.
@@ -132,6 +133,12 @@ def parity_state(tile: TileParity) -> tuple[State, str]:
     if died:
         return State.ERROR, died[0]
     return _VERDICT_STATES[tile.verdict], tile.verdict.value
+
+
+def master_state(tile: TileMaster, levels: dict[int, Level]) -> tuple[State, str]:
+    """Give the mark and the word of a master: what the findings say of it, and its verdict."""
+    state = _LEVEL_STATES[levels[tile.tile_id]] if tile.tile_id in levels else State.OK
+    return state, tile.verdict.value
 
 
 def report_state(exit_code: int, levels: Iterable[Level]) -> State:

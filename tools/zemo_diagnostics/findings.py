@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from . import checks_gating, checks_parity  # noqa: F401 - importing them registers their checks
+from . import checks_gating, checks_masters, checks_parity  # noqa: F401 - importing them registers their checks
 from .checks import CHECKS, FindingKind, Found
 from .results import Finding, Level, RunGating, RunParity, Source
+from .results_masters import RunMasters
 
 
 def _crashed(_: object) -> Iterator[Found]:
@@ -32,6 +33,7 @@ class Evidence:
     source: Source
     gating: RunGating | None = None
     parity: RunParity | None = None
+    masters: RunMasters | None = None
 
 
 def find(evidence: Evidence) -> tuple[Finding, ...]:

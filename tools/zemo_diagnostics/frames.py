@@ -299,3 +299,20 @@ def channels_last(shape: tuple[int, ...]) -> tuple[int, ...]:
     if len(shape) == 2:
         return shape
     return shape[1:] if shape[0] == 1 else (*shape[1:], shape[0])
+
+
+def blank_pixels(rows: Pixels) -> NDArray[np.bool_]:
+    """Tell which pixels hold nothing: every channel NaN, infinite or exactly 0.
+
+    Parameters
+    ----------
+    rows : ndarray
+        (H, W) or (H, W, C).
+
+    Returns
+    -------
+    ndarray of bool
+        (H, W).
+    """
+    nothing = ~np.isfinite(rows) | (rows == 0)
+    return nothing if rows.ndim == 2 else cast(NDArray[np.bool_], nothing.all(axis=2))

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import gzip
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from math import prod
 from pathlib import Path
@@ -16,7 +16,7 @@ from typing import Any, BinaryIO, cast
 
 from astropy.io import fits
 
-from .errors import FrameError
+from .errors import FrameError, NoImageError
 
 BLOCK = 2880
 CARD = 80
@@ -30,7 +30,9 @@ _OBSERVATION = (
     "BAYERPAT STACKCNT GAIN CRVAL1 CRVAL2 CRPIX1 CRPIX2 CTYPE1 CTYPE2 CDELT1 CDELT2 "
     "CD1_1 CD1_2 CD2_1 CD2_2 PC1_1 PC1_2 PC2_1 PC2_2"
 )
-_KEPT = frozenset(key.encode() for key in f"{_STRUCTURE} {_OBSERVATION}".split()) | frozenset(
+# Of ZeMosaic's master tiles; names over eight letters stand in HIERARCH cards.
+_MASTER = "EXTNAME ALPHAEXT ZMT_TYPE ZMT_ID ZMT_NRAW ZMT_NALGN MT_NFRAMES ZMT_EMPT ZMT_EVF"
+_KEPT = frozenset(key.encode() for key in f"{_STRUCTURE} {_OBSERVATION} {_MASTER}".split()) | frozenset(
     f"{prefix}NAXIS{axis}".encode() for prefix in ("", "Z") for axis in range(1, 10)
 )
 
@@ -108,11 +110,37 @@ def read_image_header(path: Path) -> ImageHeader:
     FrameError
         One sentence: why the file holds no usable image.
     """
+    image = _read(path, _first_image)
+    if image is None:
+        raise NoImageError("it holds no image, only a header or tables")
+    return image
+
+
+def read_extension_header(path: Path, name: str) -> ImageHeader | None:
+    """Read the header of the image extension of a name (``EXTNAME``); None where the file has none.
+
+    Parameters
+    ----------
+    path : Path
+        The file.
+    name : str
+        Name of the extension, such as ``"ALPHA"``.
+
+    Raises
+    ------
+    FrameError
+        One sentence: why it cannot be used.
+    """
+    return _read(path, lambda stream: _named_image(stream, name))
+
+
+def _read(path: Path, find: Callable[[BinaryIO], ImageHeader | None]) -> ImageHeader | None:
+    """Let a function find an image in a file; whatever goes wrong is a sentence."""
     try:
         with open_bytes(path) as stream:
-            image = _first_image(stream)
+            image = find(stream)
             gzipped = isinstance(stream, gzip.GzipFile)
-        if not gzipped and not image.tile_compressed:
+        if image is not None and not gzipped and not image.tile_compressed:
             _check_length(image, path.stat().st_size)
     except (EOFError, gzip.BadGzipFile, zlib.error):
         raise FrameError("its gzip data is damaged or cut off: copy or download it again") from None
@@ -123,22 +151,31 @@ def read_image_header(path: Path) -> ImageHeader:
     return image
 
 
-def _first_image(stream: BinaryIO) -> ImageHeader:
+def _first_image(stream: BinaryIO) -> ImageHeader | None:
     """Walk the HDUs up to the first that declares an image."""
+    return next(_images(stream), None)
+
+
+def _named_image(stream: BinaryIO, name: str) -> ImageHeader | None:
+    """Walk the HDUs up to the image of that name."""
+    named = (image for image in _images(stream) if str(card(image.cards, "EXTNAME", "")).strip().upper() == name)
+    return next(named, None)
+
+
+def _images(stream: BinaryIO) -> Iterator[ImageHeader]:
+    """Walk the HDUs and give the images."""
     primary = _read_cards(stream, b"SIMPLE")
     if primary is None:
         raise FrameError("it is empty (0 bytes): copy or download it again")
-    header, offset, hdu = primary, stream.tell(), 0
-    while True:
+    header: fits.Header | None = primary
+    hdu = 0
+    while header is not None:
+        offset = stream.tell()
         image = _image_of(primary, header, hdu, offset)
         if image is not None:
-            return image
-        offset += _padded(_data_bytes(header))
-        stream.seek(offset)
-        extension = _read_cards(stream, b"XTENSION")
-        if extension is None:
-            raise FrameError("it holds no image, only a header or tables")
-        header, offset, hdu = extension, stream.tell(), hdu + 1
+            yield image
+        stream.seek(offset + _padded(_data_bytes(header)))
+        header, hdu = _read_cards(stream, b"XTENSION"), hdu + 1
 
 
 def _read_cards(stream: BinaryIO, first_key: bytes) -> fits.Header | None:
@@ -154,6 +191,8 @@ def _read_cards(stream: BinaryIO, first_key: bytes) -> fits.Header | None:
         for start in range(0, len(block), CARD):
             text = block[start : start + CARD]
             key = text[:8].rstrip()
+            if key == b"HIERARCH":
+                key = text[8:].partition(b"=")[0].strip()
             if key == b"END":
                 return fits.Header.fromstring(b"".join(kept))
             if key in _KEPT:
@@ -191,8 +230,10 @@ def _image_of(primary: fits.Header, header: fits.Header, hdu: int, offset: int) 
 
 
 def _merged(primary: fits.Header, header: fits.Header) -> fits.Header:
-    """Put the image's cards over those of the primary header."""
+    """Put the image's cards over those of the primary header, which says nothing of this image's numbers."""
     merged = primary.copy()
+    for key in ("BSCALE", "BZERO", "BLANK", "EXTNAME"):
+        merged.remove(key, ignore_missing=True)
     merged.update(header)
     return merged
 

@@ -40,13 +40,14 @@ tiles master panel panels folder file files name names image images header heade
 data science raw report reports result results memory free limit all and the for was are not one two any none
 noise mode mount equatorial altaz alt unknown other eqmode gating kappa parity chunked fullframe full chunk rows
 row band bands group grouped pointing max min mean median sum sky star stars error errors warning warnings note
+masters fine empty partly blank alpha median spread unreadable picture pictures before patched
 yes new old out off get set run runs app bin lib dev opt usr var tmp temp work workspace demo sample samples
 """
 GENERIC_WORDS = frozenset(_GENERIC_WORDS.split())
 
 # A whole string that is one of these is a word of the data model, whoever the user is.
 _MODEL_WORDS = frozenset(
-    "EQ ALT_AZ UNKNOWN gating kappa-parity fullframe chunked folder pointing all none noise".split()  # noqa: SIM905
+    "EQ ALT_AZ UNKNOWN gating kappa-parity masters fullframe chunked folder file pointing all none noise".split()  # noqa: SIM905
 )
 
 # A name ends at anything but a letter or a digit: also at the underscores of "Light_anna_10s.fit".

@@ -8,13 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from . import sentences, wording
+from . import sentences, sentences_masters, wording
 from .finding_groups import (
     LEVEL_WORDS,
     FindingGroup,
     State,
     gating_state,
     group_findings,
+    master_state,
     parity_state,
     report_state,
     tile_levels,
@@ -22,6 +23,7 @@ from .finding_groups import (
 from .markdown_text import code, fence, fenced_line, fit, folded, prose, size, table
 from .report import exit_code, verdict
 from .results import Report, RunGating, RunParity, TileGating, TileParity, UnusableFile
+from .results_masters import RunMasters, TileMaster
 
 LIMIT_BYTES = 60_000
 
@@ -106,6 +108,27 @@ def _tables(report: Report) -> Iterator[str]:
         yield "### Parity of the full-frame and the chunked stack"
         yield _facts(sentences.parity_facts(report.parity))
         yield from _parity_table(report.parity)
+    if report.masters:
+        yield "### Master tiles"
+        yield from _masters_table(report.masters, report)
+
+
+def _masters_table(masters: RunMasters, report: Report) -> Iterator[str]:
+    """Give what each master holds."""
+    levels = tile_levels(report.findings)
+    states = {tile.tile_id: master_state(tile, levels) for tile in masters.tiles}
+    many = len(masters.tiles) >= MANY_TILES
+    tiles = sorted(masters.tiles, key=lambda tile: many and states[tile.tile_id][0] is State.OK)
+    heads = (head.capitalize() for head in (*sentences_masters.MASTER_HEADS, "median", "spread"))
+    header = ("Tile", "Name", "State", "Verdict", *heads)
+    yield from _cut_table(table(header, (_master_cells(tile, states[tile.tile_id]) for tile in tiles)))
+
+
+def _master_cells(tile: TileMaster, state: tuple[State, str]) -> tuple[str, ...]:
+    """Give the cells of one master."""
+    cells = (str(tile.tile_id), code(tile.name), state[0].value, state[1])
+    levels = (sentences_masters.medians_words(tile), sentences_masters.spreads_words(tile))
+    return cells + sentences_masters.master_cells(tile) + levels
 
 
 def _facts(facts: Sequence[tuple[str, str]]) -> str:
@@ -174,6 +197,9 @@ def _folds(report: Report) -> Iterator[tuple[str, list[str], str]]:
         yield "Lines that ZeMosaic logs", [fenced_line(tile.log_line) for tile in report.gating.tiles], "line"
         frames = [line for tile in report.gating.tiles for line in _frame_lines(tile)]
         yield "What each frame says of its mount mode", frames, "line"
+    if report.masters:
+        tiles_told = ["\n".join(_master_lines(tile)) for tile in report.masters.tiles]
+        yield "What each master tile holds", tiles_told, "tile"
     if report.source.unusable:
         yield "Files without a usable frame", [_file_line(file) for file in report.source.unusable], "file"
 
@@ -196,6 +222,12 @@ def _tile_lines(tile: TileParity) -> Iterator[str]:
     if len(apart) > MAX_APART:
         details.append(f"… and {len(apart) - MAX_APART} more")
     yield from (fenced_line(f"  {detail}") for detail in details)
+
+
+def _master_lines(tile: TileMaster) -> Iterator[str]:
+    """Tell one master at length."""
+    yield fenced_line(f"tile {tile.tile_id}, {tile.name}: {tile.verdict.value}")
+    yield from (fenced_line(f"  {sentence}") for sentence in sentences_masters.master_sentences(tile))
 
 
 def _frame_lines(tile: TileGating) -> Iterator[str]:

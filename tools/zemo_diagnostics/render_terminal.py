@@ -23,22 +23,29 @@ from .layout import Page, columns, draw, drawable, wrap
 from .redaction import map_strings
 from .report import exit_code, verdict
 from .results import Report, RunGating, RunParity, RunStatus, TileGating, TileParity, UnusableFile, VariantRun
+from .terminal_masters import masters_tiles
+from .terminal_parts import (
+    MAX_TILES,
+    MAX_TILES_OF_MANY,
+    REST,
+    TABLE_WIDTH,
+    and_more,
+    fact,
+    heading,
+    say,
+    tile_line,
+    tiles_left_out,
+)
 
 # How much is shown before "and ... more".
-MAX_TILES = 60
-MAX_TILES_OF_MANY = 20
 MAX_TILE_DETAILS = 12
 MAX_MESSAGES = 30
 MAX_TILE_MESSAGES = 5
 MAX_EVIDENCE = 3
 
-# Narrower pages get stacked lines instead of a table; up to this many tiles are always told at length.
-TABLE_WIDTH = 72
+# From this width on there is room for a column of reasons; up to this many tiles are always told at length.
 WHY_COLUMN_WIDTH = 110
 FEW_TILES = 4
-LABEL_WIDTH = 19
-
-REST = "the whole report: -o report.json"
 
 
 def render_terminal(report: Report, *, width: int, color: bool, unicode: bool) -> str:
@@ -69,46 +76,30 @@ def _lines(report: Report, page: Page) -> Iterator[Text]:
     if report.parity:
         yield from _parity_run(report.parity, page)
         yield from _parity_tiles(report.parity, page)
+    if report.masters:
+        yield from masters_tiles(report.masters, report, page)
     yield from _findings(report, page)
     yield from _verdict(report, page)
 
 
-def _heading(title: str) -> Iterator[Text]:
-    """Give a section's heading."""
-    yield Text()
-    yield Text(title, style="bold")
-
-
-def _say(text: str, page: Page, *, indent: int = 0, hang: int = 0, style: str = "") -> list[Text]:
-    """Wrap a sentence of ours; its signs are brought to what the page knows."""
-    return wrap(Text(drawable(text, unicode=page.unicode), style=style), page, indent=indent, hang=hang)
-
-
-def _fact(label: str, text: str, page: Page, *, indent: int = 2) -> list[Text]:
-    """Give "label   text", the text in a column of its own; beneath the label where the page is narrow."""
-    if page.width < TABLE_WIDTH:
-        return _say(f"{label}: {text}", page, indent=indent, hang=2)
-    return _say(f"{label:<{LABEL_WIDTH}}{text}", page, indent=indent, hang=LABEL_WIDTH)
-
-
 def _header(report: Report, page: Page) -> Iterator[Text]:
     """Say what was done, on which folder, with what."""
-    yield from _say(f"zemo-diag {report.command}: {report.source.folder}", page, hang=2, style="bold")
-    yield from _say(sentences.source_line(report), page, indent=2)
-    yield from _say(sentences.versions_line(report), page, indent=2, hang=2, style="dim")
-    yield from _say(sentences.functions_line(report), page, indent=2, hang=2, style="dim")
+    yield from say(f"zemo-diag {report.command}: {report.source.folder}", page, hang=2, style="bold")
+    yield from say(sentences.source_line(report), page, indent=2)
+    yield from say(sentences.versions_line(report), page, indent=2, hang=2, style="dim")
+    yield from say(sentences.functions_line(report), page, indent=2, hang=2, style="dim")
 
 
 def _gating_run(gating: RunGating, page: Page) -> Iterator[Text]:
     """Give the lines about the whole run."""
-    yield from _heading("Run")
+    yield from heading("Run")
     for label, text in sentences.gating_facts(gating):
-        yield from _fact(label, text, page)
+        yield from fact(label, text, page)
 
 
 def _gating_tiles(gating: RunGating, report: Report, page: Page) -> Iterator[Text]:
     """Give the tiles: a table, or stacked lines on a narrow page; of very many, the worst that are not fine."""
-    yield from _heading("Tiles")
+    yield from heading("Tiles")
     levels = tile_levels(report.findings)
     states = {tile.tile_id: gating_state(tile, levels) for tile in gating.tiles}
     wrong = [tile for tile in gating.tiles if states[tile.tile_id] is not State.OK]
@@ -120,19 +111,19 @@ def _gating_tiles(gating: RunGating, report: Report, page: Page) -> Iterator[Tex
             yield from _gating_stacked(tile, states[tile.tile_id], page)
     elif shown:
         yield from _gating_table(shown, states, page)
-    yield from _tiles_left_out(len(gating.tiles), len(shown), len(wrong), page)
+    yield from tiles_left_out(len(gating.tiles), len(shown), len(wrong), page)
     if shown:
-        yield from _heading("What ZeMosaic logs of them")
+        yield from heading("What ZeMosaic logs of them")
         for tile in shown:
-            yield from _say(tile.log_line, page, indent=2, hang=2, style="dim")
+            yield from say(tile.log_line, page, indent=2, hang=2, style="dim")
 
 
 def _gating_stacked(tile: TileGating, state: State, page: Page) -> Iterator[Text]:
     """Give one tile on lines of its own."""
-    yield from _tile_line(page.mark(state), tile.tile_id, tile.name, page)
-    yield from _say(f"{sentences.counts_words(tile.counts)}: treated as {tile.eqmode}", page, indent=6, hang=2)
-    yield from _say(tile.evidence, page, indent=6, hang=2, style="dim")
-    yield from _say(sentences.cleanup_words(tile), page, indent=6, hang=2)
+    yield from tile_line(page.mark(state), tile.tile_id, tile.name, page)
+    yield from say(f"{sentences.counts_words(tile.counts)}: treated as {tile.eqmode}", page, indent=6, hang=2)
+    yield from say(tile.evidence, page, indent=6, hang=2, style="dim")
+    yield from say(sentences.cleanup_words(tile), page, indent=6, hang=2)
 
 
 def _gating_table(tiles: Sequence[TileGating], states: dict[int, State], page: Page) -> Iterator[Text]:
@@ -146,7 +137,7 @@ def _gating_table(tiles: Sequence[TileGating], states: dict[int, State], page: P
     for tile, lines in zip(tiles, laid_out, strict=True):
         yield from lines
         if not wide:
-            yield from _say(tile.evidence, page, indent=indent, hang=2, style="dim")
+            yield from say(tile.evidence, page, indent=indent, hang=2, style="dim")
 
 
 def _gating_cells(tile: TileGating, states: dict[int, State], page: Page) -> tuple[Text | str, ...]:
@@ -162,26 +153,16 @@ def _gating_cells(tile: TileGating, states: dict[int, State], page: Page) -> tup
     )
 
 
-def _tiles_left_out(count: int, shown: int, wrong: int, page: Page) -> Iterator[Text]:
-    """Say how many tiles were not shown, how many of them are fine, and where they are."""
-    if count == 0:
-        yield from _say("none", page, indent=2)
-    if count > shown:
-        fine = "all fine" if shown == wrong else f"{count - wrong} of them fine"
-        text = f"{page.more} {wording.plural(count - shown, 'more tile')}, {fine}; {REST}"
-        yield from _say(text, page, indent=2, hang=2)
-
-
 def _parity_run(parity: RunParity, page: Page) -> Iterator[Text]:
     """Give the lines about the whole run."""
-    yield from _heading("Memory")
+    yield from heading("Memory")
     for label, text in sentences.parity_facts(parity):
-        yield from _fact(label, text, page)
+        yield from fact(label, text, page)
 
 
 def _parity_tiles(parity: RunParity, page: Page) -> Iterator[Text]:
     """Give the tiles: a few at length; of more, a line each and those that are not fine at length."""
-    yield from _heading("Tiles")
+    yield from heading("Tiles")
     wrong = [tile for tile in parity.tiles if parity_state(tile)[0] is not State.OK]
     few = 0 < len(parity.tiles) <= FEW_TILES
     if not few:
@@ -193,7 +174,7 @@ def _parity_tiles(parity: RunParity, page: Page) -> Iterator[Text]:
         yield from _parity_block(tile, page)
     if len(wrong) > len(detailed):
         more = wording.plural(len(wrong) - len(detailed), "more tile")
-        yield from _say(f"{page.more} {more} to look at; {REST}", page, indent=2, hang=2)
+        yield from say(f"{page.more} {more} to look at; {REST}", page, indent=2, hang=2)
 
 
 def _parity_overview(tiles: Sequence[TileParity], wrong: Sequence[TileParity], page: Page) -> Iterator[Text]:
@@ -201,16 +182,11 @@ def _parity_overview(tiles: Sequence[TileParity], wrong: Sequence[TileParity], p
     shown = tiles if len(tiles) <= MAX_TILES else wrong[:MAX_TILES_OF_MANY]
     if page.width < TABLE_WIDTH:
         for tile in shown:
-            yield from _tile_line(_parity_mark(tile, page), tile.tile_id, tile.name, page)
-            yield from _say(sentences.peaks_words(tile), page, indent=6, hang=2, style="dim")
+            yield from tile_line(_parity_mark(tile, page), tile.tile_id, tile.name, page)
+            yield from say(sentences.peaks_words(tile), page, indent=6, hang=2, style="dim")
     elif shown:
         yield from _parity_table(shown, page)
-    yield from _tiles_left_out(len(tiles), len(shown), len(wrong), page)
-
-
-def _tile_line(mark: Text, tile_id: int, name: str, page: Page) -> list[Text]:
-    """Give a tile's mark, number and name."""
-    return wrap(mark.append(f"  tile {tile_id}, {name}"), page, indent=2, hang=4)
+    yield from tiles_left_out(len(tiles), len(shown), len(wrong), page)
 
 
 def _parity_table(tiles: Sequence[TileParity], page: Page) -> Iterator[Text]:
@@ -222,7 +198,7 @@ def _parity_table(tiles: Sequence[TileParity], page: Page) -> Iterator[Text]:
     ]
     for lines in columns(header, rows, page, right=(1, 3, 4, 5, 6)):
         yield from lines
-    yield from _say("full frame, chunked: peak memory over the baseline", page, indent=2, style="dim")
+    yield from say("full frame, chunked: peak memory over the baseline", page, indent=2, style="dim")
 
 
 def _parity_mark(tile: TileParity, page: Page) -> Text:
@@ -232,12 +208,12 @@ def _parity_mark(tile: TileParity, page: Page) -> Text:
 
 def _parity_block(tile: TileParity, page: Page) -> Iterator[Text]:
     """Tell one tile at length: what was stacked, both runs, how they compare."""
-    yield from _tile_line(_parity_mark(tile, page), tile.tile_id, tile.name, page)
-    yield from _say(sentences.parity_settings(tile), page, indent=6, hang=2)
+    yield from tile_line(_parity_mark(tile, page), tile.tile_id, tile.name, page)
+    yield from say(sentences.parity_settings(tile), page, indent=6, hang=2)
     yield from _runs(tile, page)
     if tile.comparison:
         for line in sentences.comparison_lines(tile.comparison):
-            yield from _say(line, page, indent=6, hang=2)
+            yield from say(line, page, indent=6, hang=2)
     yield from _frames_apart("left out", tile.left_out, page)
     yield from _frames_apart("no signal", tile.no_signal, page)
 
@@ -252,9 +228,9 @@ def _runs(tile: TileParity, page: Page) -> Iterator[Text]:
             yield from lines
     else:
         for run in ended:
-            yield from _say(f"{sentences.run_name(run, tile)}: {sentences.run_words(run)}", page, indent=6, hang=2)
+            yield from say(f"{sentences.run_name(run, tile)}: {sentences.run_words(run)}", page, indent=6, hang=2)
     if tile.compared_runs():
-        yield from _say(sentences.ratio_sentence(tile), page, indent=6, hang=2)
+        yield from say(sentences.ratio_sentence(tile), page, indent=6, hang=2)
     yield from _runs_that_failed([run for run in tile.runs if run.status is not RunStatus.OK], tile, page)
 
 
@@ -263,29 +239,23 @@ def _runs_that_failed(runs: Sequence[VariantRun], tile: TileParity, page: Page) 
     for run in runs:
         text = f"{sentences.run_name(run, tile)}: {sentences.ended_words(run)}"
         style = "" if run.status is RunStatus.SKIPPED else "red"
-        yield from _say(text, page, indent=6, hang=2, style=style)
+        yield from say(text, page, indent=6, hang=2, style=style)
 
 
 def _frames_apart(label: str, files: Sequence[UnusableFile], page: Page) -> Iterator[Text]:
     """Name frames that were left out or that hold nothing, the first few."""
     if files:
-        yield from _say(f"{label}: {wording.plural(len(files), 'frame')}", page, indent=6)
+        yield from say(f"{label}: {wording.plural(len(files), 'frame')}", page, indent=6)
         for file in files[:MAX_EVIDENCE]:
-            yield from _say(f"{file.name}: {file.reason}", page, indent=8, hang=2)
-        yield from _and_more(len(files) - MAX_EVIDENCE, page, indent=8)
-
-
-def _and_more(count: int, page: Page, *, indent: int) -> Iterator[Text]:
-    """Say that there are more like these."""
-    if count > 0:
-        yield from _say(f"{page.more} and {count} more", page, indent=indent)
+            yield from say(f"{file.name}: {file.reason}", page, indent=8, hang=2)
+        yield from and_more(len(files) - MAX_EVIDENCE, page, indent=8)
 
 
 def _findings(report: Report, page: Page) -> Iterator[Text]:
     """Give the findings, those of a kind together."""
     groups = group_findings(report.findings)
     if groups:
-        yield from _heading("Findings")
+        yield from heading("Findings")
     for i, group in enumerate(groups):
         if i:
             yield Text()
@@ -301,17 +271,17 @@ def _finding(group: FindingGroup, page: Page) -> Iterator[Text]:
     limit = MAX_TILE_MESSAGES if group.tile_ids else MAX_MESSAGES
     messages = group.messages[:limit]
     for message in messages:
-        yield from _say(message, page, indent=6, hang=2)
-    yield from _and_more(len(group.messages) - limit, page, indent=6)
+        yield from say(message, page, indent=6, hang=2)
+    yield from and_more(len(group.messages) - limit, page, indent=6)
     if group.evidence:
-        yield from _say(f"see: {wording.first_few(group.evidence, MAX_EVIDENCE)}", page, indent=6, hang=2, style="dim")
+        yield from say(f"see: {wording.first_few(group.evidence, MAX_EVIDENCE)}", page, indent=6, hang=2, style="dim")
     for remedy in group.remedies[:MAX_EVIDENCE]:
-        yield from _say(f"to do: {remedy}", page, indent=6, hang=2)
+        yield from say(f"to do: {remedy}", page, indent=6, hang=2)
 
 
 def _verdict(report: Report, page: Page) -> Iterator[Text]:
     """Say what it comes to."""
-    yield from _heading("Verdict")
+    yield from heading("Verdict")
     state = report_state(exit_code(report), [finding.level for finding in report.findings])
     text = drawable(verdict(report), unicode=page.unicode)
     yield from wrap(page.mark(state).append(f"  {text}", style="bold"), page, indent=2, hang=4)

@@ -24,6 +24,8 @@ from .results import (
     TileParity,
     Verdict,
 )
+from .results_masters import RunMasters
+from .sentences_masters import masters_verdict
 from .wording import plural
 
 _LEVEL_ORDER = {Level.ERROR: 0, Level.WARNING: 1, Level.INFO: 2}
@@ -62,13 +64,14 @@ def assemble(
     options: tuple[tuple[str, JsonScalar], ...] = (),
     gating: RunGating | None = None,
     parity: RunParity | None = None,
+    masters: RunMasters | None = None,
     findings: tuple[Finding, ...] = (),
     interrupted: bool = False,
 ) -> Report:
     """Put a report together, its worst findings first and otherwise in the order of their codes and tiles."""
     created = datetime.now(timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
     ordered = sorted(findings, key=lambda f: (_LEVEL_ORDER[f.level], f.code, f.tile_id or 0))
-    return Report(command, created, environment, source, options, gating, parity, tuple(ordered), interrupted)
+    return Report(command, created, environment, source, options, gating, parity, tuple(ordered), interrupted, masters)
 
 
 def exit_code(report: Report) -> int:
@@ -121,6 +124,8 @@ def verdict(report: Report) -> str:
         parts.append(_gating_verdict(report.gating))
     if report.parity:
         parts.append(_parity_verdict(report.parity))
+    if report.masters:
+        parts.append(masters_verdict(report.masters))
     counts = zip(count_findings(report), ("error", "warning", "note"), strict=True)
     found = ", ".join(plural(count, noun) for count, noun in counts if count)
     parts.append(found or "no findings")

@@ -8,6 +8,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import Enum
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from .results_masters import RunMasters
 
 JsonScalar = str | int | float | bool | None
 
@@ -75,7 +79,7 @@ class Source:
     unusable : tuple of UnusableFile
         The others.
     grouped_by : str
-        ``"folder"``, ``"pointing"`` or ``"all"``.
+        ``"folder"``, ``"pointing"`` or ``"all"``; ``"file"`` where each file is a tile.
     """
 
     folder: str
@@ -417,12 +421,12 @@ class Report:
     Attributes
     ----------
     command : str
-        ``"gating"`` or ``"kappa-parity"``.
+        ``"gating"``, ``"kappa-parity"`` or ``"masters"``.
     created_utc : str
         ISO 8601, to the second.
     options : tuple of (str, value)
         The options that shape the result.
-    gating, parity : RunGating or None, RunParity or None
+    gating, parity, masters : RunGating, RunParity, RunMasters, or None
         The results of the command; more commands add more of them.
     findings : tuple of Finding
         The worst first.
@@ -439,3 +443,4 @@ class Report:
     parity: RunParity | None
     findings: tuple[Finding, ...]
     interrupted: bool = False
+    masters: RunMasters | None = None

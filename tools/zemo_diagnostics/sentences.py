@@ -26,6 +26,10 @@ RUN_HEADS = ("over baseline", "in all", "estimated", "time", "rejected")
 def source_line(report: Report) -> str:
     """Say how many frames there are, in how many tiles, and how they were grouped."""
     source = report.source
+    if report.masters:
+        left = source.files - source.frames
+        text = plural(source.frames, "master tile")
+        return f"{text}; no picture in {share(left, source.files, 'files')}" if left else text
     tiles = len(report.gating.tiles) if report.gating else len(report.parity.tiles) if report.parity else 0
     text = f"{plural(source.frames, 'frame')} in {plural(tiles, 'tile')}, grouped by {source.grouped_by}"
     if source.grouped_by == "all":

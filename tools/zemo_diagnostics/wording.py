@@ -68,6 +68,14 @@ def percent(value: float | None) -> str:
     return MISSING if value is None else f"{value:.4g} %"
 
 
+def fraction(part: float) -> str:
+    """Give a part of 1 as a percentage: "97 %", "0.31 %"; only nothing is 0 %, and only all of it 100 %."""
+    exact = 100 * part
+    if exact in (0, 100):
+        return f"{exact:.0f} %"
+    return f"{_fixed(min(exact, 99.99))} %"
+
+
 def share(part: int, whole: int, noun: str = "") -> str:
     """Give "3 of 2000 (0.15 %)", with a noun "3 of 2000 samples (0.15 %)"; only all of them are 100 %."""
     counted = f"{part} of {whole} {noun}".rstrip()

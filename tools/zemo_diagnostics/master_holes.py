@@ -1,0 +1,98 @@
+"""Holes in bright cores: blank pixels that bright ones enclose, as where a star's core was rejected or overflowed.
+
+A pixel with nothing in some channel (a channel that carries nothing anywhere is let be) lies in a hole where, going
+left, right, up and down from it, the nearest whole pixel is met within `REACH` pixels and is bright: over the median
+by `BRIGHT_SPREADS` spreads in some channel. Ragged borders are open on one side at least, and pass.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .frames import Pixels, RowSource
+from .master_pixels import band_rows, read_rows
+from .results_masters import ChannelLevels, CoreHoles
+
+# The farthest that a hole's rim may be, pixels: the saturated core of a bright star is smaller.
+REACH = 16
+
+BRIGHT_SPREADS = 10.0
+# How many holes are named, and among how many pixels of a band they are looked for.
+MAX_PLACES = 5
+MAX_LOOKED_AT = 10_000
+
+Mask = NDArray[np.bool_]
+
+
+def find_core_holes(source: RowSource, channels: tuple[ChannelLevels, ...]) -> CoreHoles:
+    """Find the holes in bright cores, by bands of rows.
+
+    Parameters
+    ----------
+    source : RowSource
+        The image, (H, W) or (H, W, C).
+    channels : tuple of ChannelLevels
+        Of the image; those without a median, or constant, are left out.
+
+    Raises
+    ------
+    FrameError
+        Where the rows cannot be read.
+    """
+    limits = _bright_limits(channels)
+    pixels, places = 0, list[tuple[int, int]]()
+    rows = band_rows(source.shape)
+    for first in range(0, source.shape[0] if limits else 0, rows):
+        top = max(0, first - REACH)
+        band = read_rows(source, top, min(first + rows + REACH, source.shape[0]))[:, :, list(limits)]
+        holes = enclosed_by_bright(band, np.array(list(limits.values())))[first - top :][:rows]
+        pixels += int(np.count_nonzero(holes))
+        _add_places(places, holes, first)
+    return CoreHoles(pixels, tuple(places))
+
+
+def _bright_limits(channels: tuple[ChannelLevels, ...]) -> dict[int, float]:
+    """Give from where on a value is bright, for each channel that carries something."""
+    return {
+        i: level.median + BRIGHT_SPREADS * level.spread
+        for i, level in enumerate(channels)
+        if level.median is not None and level.spread is not None and not level.constant
+    }
+
+
+def enclosed_by_bright(band: Pixels, limits: NDArray[np.float64]) -> Mask:
+    """Tell which pixels of some rows, (H, W, C), lie in a hole; `limits` say for each channel what is bright."""
+    lost: Mask = (~np.isfinite(band) | (band == 0)).any(axis=2)
+    if not lost.any():
+        return lost
+    whole = ~lost
+    bright: Mask = whole & (band > limits).any(axis=2)
+    enclosed = lost
+    for axis in (0, 1):
+        for step in (1, -1):
+            enclosed = enclosed & _bright_rim(whole, bright, axis, step)
+    return enclosed
+
+
+def _bright_rim(whole: Mask, bright: Mask, axis: int, step: int) -> Mask:
+    """Tell where the nearest whole pixel before each one, along an axis and a direction, is near and bright."""
+    turn = (slice(None, None, step), slice(None)) if axis == 0 else (slice(None), slice(None, None, step))
+    whole, bright = whole[turn], bright[turn]
+    shape = (-1, 1) if axis == 0 else (1, -1)
+    places = np.arange(whole.shape[axis], dtype=np.int32).reshape(shape)
+    nearest = np.maximum.accumulate(np.where(whole, places, np.int32(-REACH - 1)), axis=axis)
+    near = places - nearest <= REACH
+    return (near & np.take_along_axis(bright, np.maximum(nearest, 0), axis=axis))[turn]
+
+
+def _add_places(places: list[tuple[int, int]], holes: Mask, first_row: int) -> None:
+    """Add the first pixel of each of the first few holes."""
+    if len(places) >= MAX_PLACES:
+        return
+    for y, x in np.argwhere(holes)[:MAX_LOOKED_AT]:
+        place = (int(y) + first_row, int(x))
+        if all(max(abs(place[0] - y0), abs(place[1] - x0)) > REACH for y0, x0 in places):
+            places.append(place)
+        if len(places) == MAX_PLACES:
+            return

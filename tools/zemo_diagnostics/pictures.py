@@ -1,0 +1,258 @@
+"""Pictures of masters, as astronomers look at them: stretched, blank pixels in a colour that no sky has, labelled.
+
+`stretch` turns a float image into 8-bit colour; `side_by_side` and `contact_sheet` lay such pictures out; `write_png`
+writes one. Row 0 is at the top, as `[y, x]` counts. Only the labels and the file need Pillow, which is optional:
+`require_pillow` says so in one sentence.
+"""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
+from math import asinh, ceil, exp, log, sqrt
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .errors import InputError, OutputError
+from .frames import Pixels, blank_pixels
+from .whole_files import check_place, write_whole
+
+Rgb = NDArray[np.uint8]  # (H, W, 3)
+Color = tuple[int, int, int]
+
+# White is this percentile, so that a few stars burn out and the rest keeps its shape.
+WHITE_PERCENTILE = 99.7
+
+# How bright the sky is shown, of 1: light enough for faint things to stand out from it.
+SKY_BRIGHTNESS = 0.15
+
+# Bounds of the softening of the asinh stretch (Lupton et al. 1999): the smaller, the fainter the things that show.
+SOFTEST, HARDEST = 1.0, 1e-4
+
+# The limits are taken from about so many pixels, evenly spread.
+LIMIT_PIXELS = 1 << 18
+
+BLANK_COLOR: Color = (85, 0, 85)
+PAPER_COLOR: Color = (18, 18, 22)
+TEXT_COLOR: Color = (235, 235, 235)
+
+THUMBNAIL_SIDE = 240
+GAP = 8
+LABEL_HEIGHT = 24
+FONT_SIZE = 14
+
+
+@dataclass(frozen=True)
+class Limits:
+    """How one channel is stretched: what is black, what is white, and the softening of the asinh between."""
+
+    black: float
+    white: float
+    softening: float
+
+
+@dataclass(frozen=True)
+class Labelled:
+    """A picture and what stands under it."""
+
+    rgb: Rgb
+    label: str
+    color: Color = TEXT_COLOR
+
+
+class Thumbnail:
+    """A small picture of an image, gathered by bands of rows: each of its pixels is the mean of a square of them.
+
+    A square that is blank for the greater part stays blank.
+
+    Parameters
+    ----------
+    shape : tuple of int
+        (H, W) or (H, W, C) of the image.
+    side : int
+        The longer side of the small one is no longer than this.
+    """
+
+    def __init__(self, shape: tuple[int, ...], side: int = THUMBNAIL_SIDE) -> None:
+        height, width = shape[:2]
+        self.factor = max(1, ceil(max(height, width) / side))
+        self.size = (ceil(height / self.factor), ceil(width / self.factor))
+        channels = shape[2] if len(shape) == 3 else 1
+        self._sums = np.zeros((*self.size, channels))
+        self._counts = np.zeros((*self.size, channels))
+        self._blank = np.zeros(self.size)
+        self._pixels = np.zeros(self.size)
+
+    def add(self, first: int, band: Pixels) -> None:
+        """Take rows, (rows, W, C), the first of which is row `first`."""
+        finite = np.isfinite(band)
+        blank = blank_pixels(band)
+        self._gather(self._sums, first, np.where(finite, band, 0))
+        self._gather(self._counts, first, finite)
+        self._gather(self._blank, first, blank)
+        self._gather(self._pixels, first, np.ones_like(blank))
+
+    def _gather(self, into: NDArray[np.float64], first: int, values: NDArray[Any]) -> None:
+        """Add the sums over squares."""
+        rows, columns = np.arange(first, first + len(values)), np.arange(0, values.shape[1], self.factor)
+        starts = np.flatnonzero((rows % self.factor == 0) | (rows == first))
+        sums = np.add.reduceat(np.add.reduceat(values, columns, axis=1, dtype=np.float64), starts, axis=0)
+        into[first // self.factor :][: len(starts)] += sums
+
+    def image(self) -> Pixels:
+        """Give the small image, float32, NaN where it is blank."""
+        with np.errstate(invalid="ignore", divide="ignore"):
+            means = (self._sums / self._counts).astype(np.float32)
+        means[self._blank * 2 > self._pixels] = np.nan
+        return means[:, :, 0] if means.shape[2] == 1 else means
+
+
+def stretch_limits(image: Pixels) -> tuple[Limits, ...]:
+    """Find, for each channel, how it is best stretched.
+
+    Black is the lower limit of ZScale, which IRAF made for faint things on a sky; white is a high percentile; the
+    softening is such that the median, the sky, comes out at `SKY_BRIGHTNESS`. Each channel has its own, so that the
+    sky is grey whatever its colour was.
+
+    Parameters
+    ----------
+    image : ndarray
+        (H, W) or (H, W, C); blank pixels are let be.
+    """
+    step = max(1, int(sqrt(image.shape[0] * image.shape[1] / LIMIT_PIXELS)))
+    sample = image[::step, ::step]
+    values = sample[~blank_pixels(sample)].reshape(-1, image.shape[2] if image.ndim == 3 else 1)
+    return tuple(_limits(values[:, i]) for i in range(values.shape[1]))
+
+
+def _limits(values: Pixels) -> Limits:
+    """Find how one channel is best stretched."""
+    values = values[np.isfinite(values)].astype(np.float64)
+    if not values.size:
+        return Limits(0.0, 1.0, SOFTEST)
+    from astropy.visualization import ZScaleInterval
+
+    black, gray = ZScaleInterval().get_limits(values)
+    white = max(float(np.percentile(values, WHITE_PERCENTILE)), float(gray))
+    if white <= black:
+        return Limits(float(black), float(black) + 1.0, SOFTEST)
+    return Limits(float(black), white, _softening((float(np.median(values)) - float(black)) / (white - float(black))))
+
+
+def _softening(sky: float) -> float:
+    """Find the softening that shows the sky, given as its part of the way from black to white, as bright as wanted."""
+    low, high = log(HARDEST), log(SOFTEST)
+    for _ in range(30):
+        middle = (low + high) / 2
+        too_bright = asinh(sky / exp(middle)) > SKY_BRIGHTNESS * asinh(1 / exp(middle))
+        low, high = (middle, high) if too_bright else (low, middle)
+    return exp(high)
+
+
+def stretch(image: Pixels, limits: Sequence[Limits] | None = None) -> Rgb:
+    """Turn an image into an 8-bit picture by an asinh stretch.
+
+    Parameters
+    ----------
+    image : ndarray
+        (H, W) or (H, W, C), any numbers, NaN where there is nothing; with one channel the picture is grey.
+    limits : sequence of Limits, optional
+        Of each channel; give the same to pictures that are compared. By default from `stretch_limits`.
+
+    Returns
+    -------
+    ndarray of uint8
+        (H, W, 3); blank pixels in `BLANK_COLOR`. A channel that is missing in a pixel is shown black there.
+    """
+    cube = image if image.ndim == 3 else image[:, :, np.newaxis]
+    limits = stretch_limits(image) if limits is None else limits
+    black, white, softening = np.array([(one.black, one.white, one.softening) for one in limits], np.float32).T
+    with np.errstate(over="ignore", invalid="ignore"):
+        part = np.clip((cube.astype(np.float32) - black) / (white - black), 0, 1)
+    part = np.arcsinh(np.nan_to_num(part) / softening) / np.arcsinh(1 / softening)
+    rgb: Rgb = np.broadcast_to(np.rint(part * 255).astype(np.uint8), (*cube.shape[:2], 3)).copy()
+    rgb[blank_pixels(image)] = BLANK_COLOR
+    return rgb
+
+
+def side_by_side(left: Labelled, right: Labelled) -> Rgb:
+    """Lay two pictures beside each other, such as before and after, each with its label under it."""
+    return _laid_out((left, right), columns=2)
+
+
+def contact_sheet(pictures: Sequence[Labelled]) -> Rgb:
+    """Lay pictures out in rows, about as many across as down, each with its label under it."""
+    return _laid_out(pictures, columns=max(1, ceil(sqrt(len(pictures)))))
+
+
+def _laid_out(pictures: Sequence[Labelled], columns: int) -> Rgb:
+    """Lay pictures out on a dark sheet, in cells as large as the largest of them."""
+    pillow = require_pillow()
+    height = max((picture.rgb.shape[0] for picture in pictures), default=1)
+    width = max((picture.rgb.shape[1] for picture in pictures), default=1)
+    rows = ceil(len(pictures) / columns)
+    size = (columns * (width + GAP) + GAP, rows * (height + LABEL_HEIGHT + GAP) + GAP)
+    sheet = pillow.Image.new("RGB", size, PAPER_COLOR)
+    pen, font = pillow.ImageDraw.Draw(sheet), pillow.ImageFont.load_default(FONT_SIZE)
+    for i, picture in enumerate(pictures):
+        left = GAP + i % columns * (width + GAP)
+        top = GAP + i // columns * (height + LABEL_HEIGHT + GAP)
+        inset = (width - picture.rgb.shape[1]) // 2
+        sheet.paste(pillow.Image.fromarray(picture.rgb), (left + inset, top + height - picture.rgb.shape[0]))
+        pen.text((left + width // 2, top + height + 4), picture.label, picture.color, font=font, anchor="ma")
+    laid_out: Rgb = np.asarray(sheet)
+    return laid_out
+
+
+@dataclass(frozen=True)
+class _Pillow:
+    """The parts of Pillow that are used."""
+
+    Image: Any
+    ImageDraw: Any
+    ImageFont: Any
+
+
+def require_pillow() -> _Pillow:
+    """Import Pillow.
+
+    Raises
+    ------
+    InputError
+        Where it is not installed: how to get it.
+    """
+    try:
+        return _Pillow(*(importlib.import_module(f"PIL.{name}") for name in ("Image", "ImageDraw", "ImageFont")))
+    except ImportError as error:
+        raise InputError('pictures need Pillow: pip install "pillow>=10.1", or leave the picture out') from error
+
+
+def check_picture(path: Path, *, force: bool) -> None:
+    """Check, before a long run, that a picture can be made and written after it.
+
+    Raises
+    ------
+    InputError, OutputError
+        Where Pillow is missing, or the place is no good.
+    """
+    if path.suffix.lower() != ".png":
+        raise OutputError(f"'{path}' is no name for a picture: end it in .png")
+    check_place(path, force=force)
+    require_pillow()
+
+
+def write_png(rgb: Rgb, path: Path, *, force: bool) -> None:
+    """Write a picture: whole, or not at all.
+
+    Raises
+    ------
+    OutputError
+        Where it cannot be written: what is wrong, and what to do.
+    """
+    picture = require_pillow().Image.fromarray(rgb)
+    write_whole(path, partial(picture.save, format="PNG", optimize=True), force=force)
