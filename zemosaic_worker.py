@@ -1070,7 +1070,8 @@ def create_master_tile(
         ``progress_callback(message, percent_or_None, level)``.
     tile_metadata : dict, optional
         Gets what became of the tile: ``frames``, ``stacked``, ``failed``, ``unreadable``, ``dropped``,
-        ``placed_by_wcs`` (names), ``rejected_pct``, ``is_empty``, ``valid_frac``, ``blanked_frac``, ``error``.
+        ``placed_by_wcs`` (names), ``rejected_pct``, ``is_empty``, ``valid_frac``, ``blanked_frac``, ``mask_dropped``,
+        ``error``.
     cancel_event : threading.Event, optional
         Once set, the tile is given up at the next frame.
     **not_done_here
@@ -1183,7 +1184,7 @@ def _build_master(
         sigma_high=job.kappa_high,
         progress_callback=job.progress_callback,
     )
-    image, alpha, blanked_frac = _cleaned(stacked, aligned.store, job)
+    image, alpha, blanked_frac, mask_dropped = _cleaned(stacked, aligned.store, job)
     signal = measure_master_signal(image)
     alpha = _checked_for_signal(signal, alpha, job)
     header = _master_header(group, aligned, signal, job)
@@ -1198,6 +1199,7 @@ def _build_master(
         is_empty=signal.is_empty,
         valid_frac=signal.valid_frac,
         blanked_frac=blanked_frac,
+        mask_dropped=mask_dropped,
     )
     return (str(path), aligned.reference.wcs), [retry] if retry else []
 
@@ -1303,8 +1305,8 @@ def _retry_group(
     return again, tuple(dropped)
 
 
-def _cleaned(stacked: FloatArray, store: _AlignedStore, job: _TileJob) -> tuple[FloatArray, AlphaArray, float]:
-    """Clean a stack where its flag says so; image, ALPHA plane (H, W), and fraction of pixels blanked."""
+def _cleaned(stacked: FloatArray, store: _AlignedStore, job: _TileJob) -> tuple[FloatArray, AlphaArray, float, bool]:
+    """Clean a stack where its flag says so; image, ALPHA plane (H, W), part blanked, whether the guard stepped in."""
     image, blanked_frac, applied = stacked, 0.0, False
     opaque: MaskArray | None = None
     if job.cleanup is not None and store.coverage is not None:
@@ -1321,7 +1323,7 @@ def _cleaned(stacked: FloatArray, store: _AlignedStore, job: _TileJob) -> tuple[
     finite = np.isfinite(image)
     seen = finite if image.ndim == 2 else finite.all(axis=2)
     alpha = (seen if opaque is None else seen & opaque).astype(np.uint8) * np.uint8(255)
-    return image, alpha, blanked_frac
+    return image, alpha, blanked_frac, job.cleanup is not None and not applied
 
 
 def _checked_for_signal(signal: MasterSignal, alpha: AlphaArray, job: _TileJob) -> AlphaArray:
@@ -1458,6 +1460,8 @@ class MasterTileResult:
         Whether the master holds no signal.
     valid_frac, blanked_frac : float
         Fractions of its pixels that are valid, and that the cleanup blanked.
+    mask_dropped : bool
+        Whether the cleanup ran and its 10 % guard dropped the mask, so that nothing was blanked.
     error : str or None
         Why the tile failed.
     """
@@ -1478,6 +1482,7 @@ class MasterTileResult:
     is_empty: bool = False
     valid_frac: float = 0.0
     blanked_frac: float = 0.0
+    mask_dropped: bool = False
     error: str | None = None
 
 
@@ -1532,6 +1537,8 @@ def run_phase3_master_tiles(
     first_tile_id: int = 1,
     max_workers: int | None = None,
     memory_limit_bytes: int | None = None,
+    finished: Mapping[int, MasterTileResult] | None = None,
+    tile_callback: Callable[[MasterTileResult], object] | None = None,
     progress_callback: ProgressCallback | None = None,
     **tile_options: Any,
 ) -> Phase3Run:
@@ -1554,6 +1561,10 @@ def run_phase3_master_tiles(
     memory_limit_bytes : int, optional
         Memory that tiles in flight may take together, by `estimate_master_tile`; one is always built. Without it, 80 %
         of what is free.
+    finished : mapping of int to MasterTileResult, optional
+        Tiles that an earlier run built, by their numbers: they count in the run's summary and are not built again.
+    tile_callback : callable, optional
+        Gets each tile's result as soon as it is known, in the calling thread. What it raises ends the run.
     progress_callback : callable, optional
         ``progress_callback(message, percent_or_None, level)``; called from several threads, one at a time.
     **tile_options
@@ -1582,6 +1593,7 @@ def run_phase3_master_tiles(
         _emit(callback, f"P3_SCRATCH: removed what a process that ended left behind: {name}", "INFO")
     flag = decision.requested if old_rule else decision.effective
     run = _TileRun(Path(output_temp_dir), flag, old_rule, callback, tile_options)
+    run.know(finished or {}, tile_callback)
     limit = memory_limit_bytes if memory_limit_bytes is not None else _free_memory_bytes()
     tiles = run.build_all(groups, first_tile_id, max_workers or os.cpu_count() or 1, limit)
     return Phase3Run(summary, decision, old_rule, tiles)
@@ -1604,14 +1616,23 @@ class _TileRun:
         self._waiting: deque[_Queued] = deque()
         self._flying: dict[Future[_Outcome], tuple[_Queued, int]] = {}
         self._done: dict[int, MasterTileResult] = {}
+        self._tile_callback: Callable[[MasterTileResult], object] | None = None
         self._next_id = 0
+
+    def know(
+        self, finished: Mapping[int, MasterTileResult], tile_callback: Callable[[MasterTileResult], object] | None
+    ) -> None:
+        """Take the tiles that were built before, and who wants to hear of the others."""
+        self._done.update(finished)
+        self._tile_callback = tile_callback
 
     def build_all(
         self, groups: Sequence[list[dict[str, Any]]], first_id: int, workers: int, limit_bytes: int
     ) -> tuple[MasterTileResult, ...]:
         """Build every group, and what they give back for another try."""
-        self._waiting.extend(_Queued(first_id + i, list(group)) for i, group in enumerate(groups))
-        self._next_id = first_id + len(groups)
+        queued = [_Queued(first_id + i, list(group)) for i, group in enumerate(groups)]
+        self._waiting.extend(one for one in queued if one.tile_id not in self._done)
+        self._next_id = max([first_id + len(groups), *(tile_id + 1 for tile_id in self._done)])
         with ThreadPoolExecutor(workers, "master_tile") as pool:
             try:
                 while self._waiting or self._flying:
@@ -1670,6 +1691,8 @@ class _TileRun:
         done, total = len(self._done), len(self._done) + len(self._flying) + len(self._waiting)
         message = f"P3_TILES: done={done} of={total}"
         _emit(self._callback, message, "INFO", 100.0 * done / total)
+        if self._tile_callback is not None:
+            self._tile_callback(self._done[queued.tile_id])
 
     def _queue_again(self, group: list[dict[str, Any]], origin: _Queued, eqmode: str) -> int:
         """Queue a retry group under the next free number; it keeps its keys, and so its mode."""

@@ -118,26 +118,51 @@ def kappa_options(function: Function) -> Function:
     return _decorated(function, options)
 
 
+def _format_option() -> Callable[[Function], Function]:
+    """Make the option for the form of the report on stdout."""
+    return click.option(
+        "--format",
+        "form",
+        type=click.Choice(FORMATS),
+        default="terminal",
+        show_default=True,
+        help="Form of the report on stdout.",
+    )
+
+
+def _report_files_option(*names: str) -> Callable[[Function], Function]:
+    """Make the option for files that the report also goes to."""
+    return click.option(
+        *names,
+        "outputs",
+        multiple=True,
+        type=click.Path(path_type=Path),
+        metavar="FILE",
+        help="Also write the report to FILE (.json, .md or .txt); may be given more than once.",
+    )
+
+
+def cleanup_option(function: Function) -> Function:
+    """Add what the user's settings ask for."""
+    return click.option(
+        "--altaz-cleanup",
+        type=click.Choice(("on", "off")),
+        default="on",
+        show_default=True,
+        help="Whether the ZeMosaic settings ask for the alt-az cleanup.",
+    )(function)
+
+
+def report_options(function: Function) -> Function:
+    """Add the report's form and files where -o means something else."""
+    return _decorated(function, [_format_option(), _report_files_option("--report")])
+
+
 def output_options(function: Function) -> Function:
     """Add where the report goes, and in which form."""
     options = [
-        click.option(
-            "--format",
-            "form",
-            type=click.Choice(FORMATS),
-            default="terminal",
-            show_default=True,
-            help="Form of the report on stdout.",
-        ),
-        click.option(
-            "-o",
-            "--output",
-            "outputs",
-            multiple=True,
-            type=click.Path(path_type=Path),
-            metavar="FILE",
-            help="Also write the report to FILE (.json, .md or .txt); may be given more than once.",
-        ),
+        _format_option(),
+        _report_files_option("-o", "--output"),
         click.option("--force", is_flag=True, help="Overwrite report files that exist."),
         click.option("-q", "--quiet", is_flag=True, help="No progress on stderr."),
     ]
@@ -160,13 +185,7 @@ def cli() -> None:
 
 @cli.command(epilog="\b\nExample:\n  zemo-diag gating my_lights -o report.md")
 @input_options
-@click.option(
-    "--altaz-cleanup",
-    type=click.Choice(("on", "off")),
-    default="on",
-    show_default=True,
-    help="Whether the ZeMosaic settings ask for the alt-az cleanup.",
-)
+@cleanup_option
 @output_options
 def gating(
     folder: Path,
@@ -340,6 +359,65 @@ def masters(
         write_png(lay_out(pictures), contact_sheet, force=force)
         click.echo(f"Wrote {contact_sheet}", err=True)
     return code
+
+
+@cli.command(epilog="\b\nExample:\n  zemo-diag phase3 my_lights -o phase3_out --report report.md")
+@input_options
+@click.option(
+    "-o",
+    "--output",
+    required=True,
+    type=Folder(path_type=Path),
+    metavar="OUT",
+    help="The folder for masters, pictures and log; a new one, or one to go on in.",
+)
+@cleanup_option
+@kappa_options
+@click.option("--only", type=click.Choice(("before", "patched")), help="Build the masters of one rule only.")
+@click.option("--jobs", type=click.IntRange(min=1), help="Tiles at a time at most. [default: as cores, memory allow]")
+@click.option("--dry-run", is_flag=True, help="Show the plan and the estimate; build and write nothing.")
+@report_options
+@click.option("--force", is_flag=True, help="Begin anew in a folder that is not empty, and overwrite reports.")
+@click.option("-q", "--quiet", is_flag=True, help="No progress on stderr.")
+def phase3(
+    folder: Path,
+    group_by: str | None,
+    panel_deg: float,
+    no_split: bool,
+    output: Path,
+    altaz_cleanup: str,
+    kappa_low: float,
+    kappa_high: float,
+    weights: str,
+    only: str | None,
+    jobs: int | None,
+    dry_run: bool,
+    form: str,
+    outputs: tuple[Path, ...],
+    force: bool,
+    quiet: bool,
+) -> int:
+    """Build master tiles, before and after the patch.
+
+    Aligns and stacks the frames in FOLDER tile by tile, as Phase 3 does: with the rule before the patch
+    (OUT/before), which hands the cleanup flag to every tile, and with the patched one (OUT/patched), which cleans
+    alt-az tiles only. Shows for each what is blank, and draws both (OUT/pictures); every line that ZeMosaic would log
+    goes to OUT/phase3.log. Stopped, it goes on when it is run again. The frames are only read.
+    """
+    from zemo_diagnostics.commands import GroupingOptions, run_phase3
+    from zemo_diagnostics.outputs import check_output_paths
+    from zemo_diagnostics.phase3_build import Phase3Options
+    from zemo_diagnostics.progress import progress_bar
+
+    if dry_run and outputs:
+        raise click.UsageError("--dry-run writes nothing: leave --report out, and take --format for another form")
+    check_output_paths(outputs, force=force)
+    rules = (only,) if only else ("before", "patched")
+    options = Phase3Options(altaz_cleanup == "on", kappa_low, kappa_high, weights, rules, jobs, dry_run, force)
+    with progress_bar(quiet=quiet) as say:
+        grouping = GroupingOptions(group_by, panel_deg, not no_split)
+        report = run_phase3(folder, output, grouping, options, say=say)
+    return _deliver(report, form, outputs, force)
 
 
 @cli.command(epilog="\b\nExample:\n  zemo-diag demo")

@@ -39,8 +39,8 @@ class FindingKind:
     remedy : str
         What to do.
     needs : str
-        The result that it looks at: ``"source"``, ``"gating"``, ``"parity"`` or ``"masters"``; skipped where that is
-        missing.
+        The result that it looks at: ``"source"``, ``"gating"``, ``"parity"``, ``"masters"`` or ``"phase3"``;
+        skipped where that is missing.
     check : callable
         Yields `Found` for that result.
     """

@@ -13,6 +13,7 @@ from .findings import Evidence, find
 from .functions_under_test import (
     Phase3Functions,
     describe_functions_under_test,
+    load_master_tile_functions,
     load_phase3_functions,
     load_stack_functions,
 )
@@ -20,6 +21,9 @@ from .gating import gate_tiles
 from .master_files import scan_masters
 from .masters import MeasuredMaster, gather, measure_masters
 from .parity import MEMORY_FORMULA, ParityOptions, compare_tiles, memory_allowed
+from .phase3 import run_both_rules
+from .phase3_build import Phase3Options
+from .phase3_folder import check_output_folder, open_manifest
 from .pictures import Labelled
 from .progress import Say
 from .redaction import private_words, redact_report
@@ -191,6 +195,46 @@ def run_masters(folder: Path, *, pictures: bool = False, say: Say) -> tuple[Repo
     )
     shown = tuple(one.picture for one in measured if one.picture is not None)
     return redact_report(report, private_words()), shown
+
+
+def run_phase3(folder: Path, output: Path, grouping: GroupingOptions, options: Phase3Options, *, say: Say) -> Report:
+    """Build the master tiles of a folder, before and after the patch, and report what became of each.
+
+    Parameters
+    ----------
+    folder : Path
+        A folder of frames; it is only read.
+    output : Path
+        The folder for the masters.
+    grouping : GroupingOptions
+        How frames become tiles.
+    options : Phase3Options
+        How masters are built.
+    say : callable, keyword-only
+        Gets (what is being done, part done, detail).
+
+    Raises
+    ------
+    InputError, OutputError
+        Where there is nothing to build, or the masters cannot go there.
+    """
+    check_output_folder(folder, output)
+    functions = load_master_tile_functions()
+    shaping = (*grouping.described(), *options.described())
+    manifest = open_manifest(output, {"folder": folder.resolve().name, **dict(shaping)}, force=options.force)
+    run = _read(folder, grouping, say)
+    gating = gate_tiles(run.tiles, run.functions, requested=options.requested)
+    phase3, interrupted = run_both_rules(run.tiles, gating, manifest, options, functions, say)
+    report = assemble(
+        "phase3",
+        run.source,
+        describe_environment(describe_functions_under_test()),
+        options=(*shaping, ("rules", ",".join(options.rules)), ("dry_run", options.dry_run)),
+        phase3=phase3,
+        findings=find(Evidence(run.source, phase3=phase3)),
+        interrupted=interrupted,
+    )
+    return redact_report(report, private_words())
 
 
 def _collect(results: Iterator[Result], done: list[Result]) -> bool:

@@ -8,6 +8,7 @@ from enum import Enum
 
 from .results import Finding, Level, RunStatus, TileGating, TileParity, Verdict
 from .results_masters import TileMaster
+from .results_phase3 import TilePhase3
 from .wording import plural, ranges
 
 # How many stretches of tile numbers a finding names.
@@ -139,6 +140,11 @@ def master_state(tile: TileMaster, levels: dict[int, Level]) -> tuple[State, str
     """Give the mark and the word of a master: what the findings say of it, and its verdict."""
     state = _LEVEL_STATES[levels[tile.tile_id]] if tile.tile_id in levels else State.OK
     return state, tile.verdict.value
+
+
+def phase3_state(tile: TilePhase3, levels: dict[int, Level]) -> State:
+    """Give the mark of a tile of Phase 3: what the findings say of it."""
+    return _LEVEL_STATES[levels[tile.tile_id]] if tile.tile_id in levels else State.OK
 
 
 def report_state(exit_code: int, levels: Iterable[Level]) -> State:

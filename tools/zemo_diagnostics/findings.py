@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from . import checks_gating, checks_masters, checks_parity  # noqa: F401 - importing them registers their checks
+from . import checks_gating, checks_masters, checks_parity, checks_phase3  # noqa: F401 - importing them registers their checks
 from .checks import CHECKS, FindingKind, Found
 from .results import Finding, Level, RunGating, RunParity, Source
 from .results_masters import RunMasters
+from .results_phase3 import RunPhase3
 
 
 def _crashed(_: object) -> Iterator[Found]:
@@ -34,6 +35,7 @@ class Evidence:
     gating: RunGating | None = None
     parity: RunParity | None = None
     masters: RunMasters | None = None
+    phase3: RunPhase3 | None = None
 
 
 def find(evidence: Evidence) -> tuple[Finding, ...]:

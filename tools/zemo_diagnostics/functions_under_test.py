@@ -47,6 +47,16 @@ class StackFunctions:
 
 
 @dataclass(frozen=True)
+class MasterTileFunctions:
+    """What builds master tiles and estimates their need; see `zemosaic_worker` for each."""
+
+    run_phase3_master_tiles: Callable[..., Any]
+    estimate_master_tile: Callable[..., Any]
+    remove_stale_scratch: Callable[..., Any]
+    master_tile_result: Callable[..., Any]
+
+
+@dataclass(frozen=True)
 class PlainStack:
     """The stack as Phase 3 calls it."""
 
@@ -59,6 +69,7 @@ def _names(functions: type[Any]) -> dict[str, str]:
         "infer_group_eqmode": "_infer_group_eqmode",
         "fullframe": "_cpu_stack_kappa_fallback_fullframe",
         "chunked": "_cpu_stack_kappa_fallback_chunked",
+        "master_tile_result": "MasterTileResult",
     }
     return {field: renamed.get(field, field) for field in (f.name for f in fields(functions))}
 
@@ -117,6 +128,18 @@ def load_stack_functions() -> StackFunctions:
         Where the module cannot be imported or is from before the patch.
     """
     functions: StackFunctions = _collect(ALIGN_STACK, StackFunctions)
+    return functions
+
+
+def load_master_tile_functions() -> MasterTileFunctions:
+    """Load what builds master tiles.
+
+    Raises
+    ------
+    InputError
+        Where the module cannot be imported or has no such functions.
+    """
+    functions: MasterTileFunctions = _collect(WORKER, MasterTileFunctions)
     return functions
 
 

@@ -47,7 +47,8 @@ GENERIC_WORDS = frozenset(_GENERIC_WORDS.split())
 
 # A whole string that is one of these is a word of the data model, whoever the user is.
 _MODEL_WORDS = frozenset(
-    "EQ ALT_AZ UNKNOWN gating kappa-parity masters fullframe chunked folder file pointing all none noise".split()  # noqa: SIM905
+    ("EQ", "ALT_AZ", "UNKNOWN", "gating", "kappa-parity", "masters", "phase3", "fullframe", "chunked")
+    + ("before", "patched", "folder", "file", "pointing", "all", "none", "noise")
 )
 
 # A name ends at anything but a letter or a digit: also at the underscores of "Light_anna_10s.fit".

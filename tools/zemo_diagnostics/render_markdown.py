@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from . import sentences, sentences_masters, wording
+from . import sentences, sentences_masters, sentences_phase3, wording
 from .finding_groups import (
     LEVEL_WORDS,
     FindingGroup,
@@ -17,6 +17,7 @@ from .finding_groups import (
     group_findings,
     master_state,
     parity_state,
+    phase3_state,
     report_state,
     tile_levels,
 )
@@ -24,6 +25,7 @@ from .markdown_text import code, fence, fenced_line, fit, folded, prose, size, t
 from .report import exit_code, verdict
 from .results import Report, RunGating, RunParity, TileGating, TileParity, UnusableFile
 from .results_masters import RunMasters, TileMaster
+from .results_phase3 import RunPhase3, TilePhase3
 
 LIMIT_BYTES = 60_000
 
@@ -111,6 +113,33 @@ def _tables(report: Report) -> Iterator[str]:
     if report.masters:
         yield "### Master tiles"
         yield from _masters_table(report.masters, report)
+    if report.phase3:
+        yield "### Phase 3 before and after the patch"
+        yield _facts(sentences_phase3.phase3_facts(report.phase3))
+        yield from _phase3_table(report.phase3, report)
+
+
+def _phase3_table(run: RunPhase3, report: Report) -> Iterator[str]:
+    """Give what became of each tile, or what is planned."""
+    levels = tile_levels(report.findings)
+    states = {tile.tile_id: phase3_state(tile, levels) for tile in run.tiles}
+    many = len(run.tiles) >= MANY_TILES
+    tiles = sorted(run.tiles, key=lambda tile: many and states[tile.tile_id] is State.OK)
+    heads = sentences_phase3.PLAN_HEADS if run.dry_run else sentences_phase3.PHASE3_HEADS
+    header = ("Tile", "Name", "State", *(head.capitalize() for head in heads))
+    rows = ((*_phase3_start(tile, states[tile.tile_id]), *_phase3_cells(tile, run)) for tile in tiles)
+    yield from _cut_table(table(header, rows))
+
+
+def _phase3_start(tile: TilePhase3, state: State) -> tuple[str, ...]:
+    """Give a tile's number, name and state."""
+    return str(tile.tile_id), code(tile.name), state.value
+
+
+def _phase3_cells(tile: TilePhase3, run: RunPhase3) -> tuple[str, ...]:
+    """Give the cells of one tile."""
+    cells = sentences_phase3.plan_cells(tile, run) if run.dry_run else sentences_phase3.phase3_cells(tile)
+    return tuple(prose(cell) for cell in cells)
 
 
 def _masters_table(masters: RunMasters, report: Report) -> Iterator[str]:
@@ -200,6 +229,9 @@ def _folds(report: Report) -> Iterator[tuple[str, list[str], str]]:
     if report.masters:
         tiles_told = ["\n".join(_master_lines(tile)) for tile in report.masters.tiles]
         yield "What each master tile holds", tiles_told, "tile"
+    if report.phase3 and not report.phase3.dry_run:
+        outcomes = ["\n".join(_phase3_lines(tile)) for tile in report.phase3.tiles]
+        yield "What became of each tile", outcomes, "tile"
     if report.source.unusable:
         yield "Files without a usable frame", [_file_line(file) for file in report.source.unusable], "file"
 
@@ -234,6 +266,13 @@ def _frame_lines(tile: TileGating) -> Iterator[str]:
     """List the frames of a tile and what they say."""
     yield fenced_line(f"tile {tile.tile_id}, {tile.name}")
     yield from (fenced_line(f"  {mode:<7}  {name}") for name, mode in tile.frame_modes)
+
+
+def _phase3_lines(tile: TilePhase3) -> Iterator[str]:
+    """Tell one tile of Phase 3 at length."""
+    first, *rest = sentences_phase3.tile_sentences(tile)
+    yield fenced_line(first)
+    yield from (fenced_line(f"  {sentence}") for sentence in rest)
 
 
 def _file_line(file: UnusableFile) -> str:

@@ -36,6 +36,7 @@ from .terminal_parts import (
     tile_line,
     tiles_left_out,
 )
+from .terminal_phase3 import phase3_lines
 
 # How much is shown before "and ... more".
 MAX_TILE_DETAILS = 12
@@ -78,6 +79,8 @@ def _lines(report: Report, page: Page) -> Iterator[Text]:
         yield from _parity_tiles(report.parity, page)
     if report.masters:
         yield from masters_tiles(report.masters, report, page)
+    if report.phase3:
+        yield from phase3_lines(report.phase3, report, page)
     yield from _findings(report, page)
     yield from _verdict(report, page)
 

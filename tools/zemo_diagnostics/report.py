@@ -25,7 +25,9 @@ from .results import (
     Verdict,
 )
 from .results_masters import RunMasters
+from .results_phase3 import RunPhase3
 from .sentences_masters import masters_verdict
+from .sentences_phase3 import phase3_verdict
 from .wording import plural
 
 _LEVEL_ORDER = {Level.ERROR: 0, Level.WARNING: 1, Level.INFO: 2}
@@ -65,13 +67,15 @@ def assemble(
     gating: RunGating | None = None,
     parity: RunParity | None = None,
     masters: RunMasters | None = None,
+    phase3: RunPhase3 | None = None,
     findings: tuple[Finding, ...] = (),
     interrupted: bool = False,
 ) -> Report:
     """Put a report together, its worst findings first and otherwise in the order of their codes and tiles."""
     created = datetime.now(timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
     ordered = sorted(findings, key=lambda f: (_LEVEL_ORDER[f.level], f.code, f.tile_id or 0))
-    return Report(command, created, environment, source, options, gating, parity, tuple(ordered), interrupted, masters)
+    results = (gating, parity, tuple(ordered), interrupted, masters, phase3)
+    return Report(command, created, environment, source, options, *results)
 
 
 def exit_code(report: Report) -> int:
@@ -80,6 +84,8 @@ def exit_code(report: Report) -> int:
         return errors.EXIT_INTERRUPTED
     if report.parity and any(map(has_died, report.parity.tiles)):
         return errors.EXIT_VARIANT_DIED
+    if report.phase3 and report.phase3.disk_full:
+        return errors.EXIT_USAGE
     if any(finding.level is Level.ERROR for finding in report.findings):
         return errors.EXIT_FINDINGS
     return errors.EXIT_CLEAN
@@ -126,6 +132,8 @@ def verdict(report: Report) -> str:
         parts.append(_parity_verdict(report.parity))
     if report.masters:
         parts.append(masters_verdict(report.masters))
+    if report.phase3:
+        parts.append(phase3_verdict(report.phase3))
     counts = zip(count_findings(report), ("error", "warning", "note"), strict=True)
     found = ", ".join(plural(count, noun) for count, noun in counts if count)
     parts.append(found or "no findings")

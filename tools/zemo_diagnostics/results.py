@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from .results_masters import RunMasters
+    from .results_phase3 import RunPhase3
 
 JsonScalar = str | int | float | bool | None
 
@@ -421,12 +422,12 @@ class Report:
     Attributes
     ----------
     command : str
-        ``"gating"``, ``"kappa-parity"`` or ``"masters"``.
+        ``"gating"``, ``"kappa-parity"``, ``"masters"`` or ``"phase3"``.
     created_utc : str
         ISO 8601, to the second.
     options : tuple of (str, value)
         The options that shape the result.
-    gating, parity, masters : RunGating, RunParity, RunMasters, or None
+    gating, parity, masters, phase3 : RunGating, RunParity, RunMasters, RunPhase3, or None
         The results of the command; more commands add more of them.
     findings : tuple of Finding
         The worst first.
@@ -444,3 +445,4 @@ class Report:
     findings: tuple[Finding, ...]
     interrupted: bool = False
     masters: RunMasters | None = None
+    phase3: RunPhase3 | None = None

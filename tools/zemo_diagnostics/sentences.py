@@ -30,7 +30,10 @@ def source_line(report: Report) -> str:
         left = source.files - source.frames
         text = plural(source.frames, "master tile")
         return f"{text}; no picture in {share(left, source.files, 'files')}" if left else text
-    tiles = len(report.gating.tiles) if report.gating else len(report.parity.tiles) if report.parity else 0
+    tiled = report.gating or report.parity
+    tiles = len(tiled.tiles) if tiled else 0
+    if report.phase3:
+        tiles = sum(tile.retry_of is None for tile in report.phase3.tiles)
     text = f"{plural(source.frames, 'frame')} in {plural(tiles, 'tile')}, grouped by {source.grouped_by}"
     if source.grouped_by == "all":
         text = f"{plural(source.frames, 'frame')}, all in one group"

@@ -1,0 +1,240 @@
+"""``zemo-diag phase3``: master tiles built before and after the patch, measured, and laid beside each other."""
+
+from __future__ import annotations
+
+import filecmp
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from itertools import zip_longest
+from pathlib import Path
+from typing import Any
+
+from .errors import FrameError, InputError
+from .functions_under_test import MasterTileFunctions
+from .phase3_build import Builder, DiskFullError, Phase3Options
+from .phase3_folder import LOG_NAME, PICTURES_NAME, prepare
+from .phase3_log import Phase3Log
+from .phase3_manifest import Manifest
+from .phase3_measure import MeasuredFile, draw_tile, measure_file
+from .phase3_plan import check_disk
+from .pictures import require_pillow
+from .progress import Say
+from .redaction import private_words
+from .results import RunGating
+from .results_phase3 import BEFORE, PATCHED, BuildPlan, RunPhase3, TileBuild, TilePhase3
+from .tiles import Tile
+
+_NOBODY = -1  # no tile has this number
+
+
+@dataclass(frozen=True)
+class _Pair:
+    """One tile's results under both rules, and the tile that its frames come from."""
+
+    root: int
+    patched: Any
+    before: Any
+
+    @property
+    def first(self) -> Any:
+        """One of them that is there."""
+        return self.patched or self.before
+
+
+def run_both_rules(
+    tiles: Sequence[Tile],
+    gating: RunGating,
+    manifest: Manifest,
+    options: Phase3Options,
+    functions: MasterTileFunctions,
+    say: Say,
+) -> tuple[RunPhase3, bool]:
+    """Build the masters of a run, measure and draw them.
+
+    Parameters
+    ----------
+    tiles : sequence of Tile
+    gating : RunGating
+        The flags of both rules.
+    manifest : Manifest
+        What is finished already.
+    options : Phase3Options
+    functions : MasterTileFunctions
+    say : callable
+        Gets (what is being done, part done, detail).
+
+    Returns
+    -------
+    RunPhase3, bool
+        What is known, and whether the user stopped it before the end.
+
+    Raises
+    ------
+    InputError, OutputError
+        Where it cannot begin: a library is missing, or the disk is too small.
+    """
+    builder = Builder(tiles, gating, manifest, options, functions)
+    plan = builder.plan()
+    run = _planned(builder, plan)
+    if options.dry_run:
+        return run, False
+    check_disk(plan, manifest.folder)
+    prepare(manifest.folder)
+    interrupted = disk_full = False
+    with Phase3Log(manifest.folder / LOG_NAME, plan.masters, say, private_words()) as log:
+        try:
+            builder.build(plan, log)
+        except KeyboardInterrupt:
+            interrupted = True
+        except DiskFullError:
+            disk_full = True
+        except ImportError as error:
+            raise InputError(str(error)) from error
+    return _measured(run, builder, say, disk_full=disk_full), interrupted
+
+
+def _planned(builder: Builder, plan: BuildPlan) -> RunPhase3:
+    """Give the run before anything is built: the tiles and their flags."""
+    gating, names = builder.gating, {tile.tile_id: tile.name for tile in builder.tiles}
+    tiles = tuple(
+        TilePhase3(one.tile_id, names[one.tile_id], one.eqmode, one.frames, one.before_enabled, one.tile_enabled)
+        for one in gating.tiles
+    )
+    return RunPhase3(
+        tiles=tiles,
+        rules=builder.options.rules,
+        plan=plan,
+        dry_run=builder.options.dry_run,
+        summary_line=gating.summary_line,
+        requested=gating.requested,
+        effective=gating.effective,
+        reason=gating.reason,
+        log_message=gating.log_message,
+        kept=builder.kept,
+    )
+
+
+def _measured(run: RunPhase3, builder: Builder, say: Say, *, disk_full: bool) -> RunPhase3:
+    """Measure every master that is there; of tiles that were not reached, give what was planned."""
+    no_pictures = _why_no_pictures()
+    pairs = [pair for tile in run.tiles for pair in _pairs(tile.tile_id, builder)]
+    planned = {tile.tile_id: tile for tile in run.tiles}
+    done: list[TilePhase3] = []
+    for i, pair in enumerate(pairs):
+        say("measuring masters", i / len(pairs))
+        tile = planned[pair.root]
+        if pair.first is not None:
+            tile = _identified(tile, pair)
+            tile = _with_builds(tile, pair, builder.folder, draw=not no_pictures and not disk_full)
+        done.append(tile)
+    return replace(
+        run,
+        tiles=tuple(sorted(done, key=lambda tile: tile.tile_id)),
+        built=builder.built,
+        copied=builder.copied,
+        disk_full=disk_full,
+        no_pictures=no_pictures,
+    )
+
+
+def _why_no_pictures() -> str:
+    """Say why pictures cannot be drawn; empty where they can."""
+    try:
+        require_pillow()
+    except InputError as error:
+        return str(error)
+    return ""
+
+
+def _pairs(root: int, builder: Builder) -> Iterator[_Pair]:
+    """Bring the results of both rules together: of a tile, then of its retries, the first with the first."""
+    patched, before = (builder.results[rule] for rule in (PATCHED, BEFORE))
+    waiting: list[tuple[int, int]] = [(root, root)]
+    while waiting:
+        one, other = waiting.pop(0)
+        pair = _Pair(root, patched.get(one), before.get(other))
+        if pair.first is None and (one, other) != (root, root):
+            continue
+        yield pair
+        again = (result.retry_tile_ids if result else () for result in (pair.patched, pair.before))
+        waiting.extend(zip_longest(*again, fillvalue=_NOBODY))
+
+
+def _identified(tile: TilePhase3, pair: _Pair) -> TilePhase3:
+    """Give a retry tile its own number and name; its flags are its group's."""
+    result = pair.first
+    if result.retry_of is None:
+        return tile
+    name = f"{tile.name}, frames of tile {result.retry_of} again"
+    return replace(
+        tile,
+        tile_id=result.tile_id,
+        name=name,
+        eqmode=result.eqmode,
+        frames=result.frames,
+        retry_of=result.retry_of,
+    )
+
+
+def _with_builds(tile: TilePhase3, pair: _Pair, folder: Path, *, draw: bool) -> TilePhase3:
+    """Measure a tile's masters, and draw them."""
+    same = bool(pair.patched and pair.before and pair.patched.path and pair.before.path) and filecmp.cmp(
+        pair.patched.path, pair.before.path, shallow=False
+    )
+    after = _measure(pair.patched, picture=draw)
+    before = after if same else _measure(pair.before, picture=draw)
+    measured = [(rule, one) for rule, one in ((BEFORE, before), (PATCHED, after)) if isinstance(one, MeasuredFile)]
+    picture = f"{PICTURES_NAME}/tile_{tile.tile_id:03d}.png" if draw and measured else None
+    if picture:
+        draw_tile(measured, folder / picture)
+    return replace(
+        tile,
+        before=_build(pair.before, before, BEFORE),
+        patched=_build(pair.patched, after, PATCHED),
+        same_bytes=same,
+        picture=picture,
+    )
+
+
+def _measure(result: Any, *, picture: bool) -> MeasuredFile | str | None:
+    """Measure one master; why it cannot be read, or None where there is none."""
+    if result is None or result.path is None:
+        return None
+    try:
+        return measure_file(Path(result.path), picture=picture)
+    except FrameError as error:
+        return f"its file cannot be read: {error}"
+
+
+def _build(result: Any, measured: MeasuredFile | str | None, rule: str) -> TileBuild | None:
+    """Put together what the worker says of one master, and what its file holds."""
+    if result is None:
+        return None
+    build = TileBuild(
+        file=f"{rule}/{Path(result.path).name}" if result.path else None,
+        cleanup_enabled=result.cleanup_enabled,
+        verdict=None,
+        frames=result.frames,
+        stacked=result.stacked,
+        not_placed=result.failed,
+        dropped=result.dropped,
+        unreadable=result.unreadable,
+        placed_by_wcs=result.placed_by_wcs,
+        rejected_pct=result.rejected_pct,
+        mask_dropped=result.mask_dropped,
+        error=measured if isinstance(measured, str) else result.error,
+    )
+    if not isinstance(measured, MeasuredFile):
+        return build
+    pixels = measured.pixels
+    return replace(
+        build,
+        verdict=measured.verdict,
+        pixels=pixels.pixels,
+        blank_pixels=pixels.blank_pixels,
+        valid_pixels=pixels.valid_pixels,
+        medians=tuple(levels.median for levels in pixels.channels),
+    )
+
+
+__all__ = ["Phase3Options", "run_both_rules"]

@@ -1,0 +1,90 @@
+"""The folder that `zemo-diag phase3` writes into: refused where it is not safe, and tidied where it is our own."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from .errors import OutputError
+from .phase3_manifest import MANIFEST_NAME, Manifest, load_manifest
+from .results import JsonScalar
+from .results_phase3 import RULES
+
+LOG_NAME, PICTURES_NAME, FRAMES_NAME = "phase3.log", "pictures", "frames"
+
+
+def check_output_folder(frames: Path, output: Path) -> None:
+    """Refuse, before anything is read, a folder that no masters may go into.
+
+    Raises
+    ------
+    OutputError
+        Where it lies among the frames, is a file or a link, or its own folder is not there.
+    """
+    if output.is_symlink() or (output.exists() and not output.is_dir()):
+        raise OutputError(f"'{output}' is no folder: name a new one for the masters")
+    place, source = output.resolve(), frames.resolve()
+    if place == source or source in place.parents:
+        raise OutputError(f"'{output}' lies in the folder of frames, which is only read: name a folder elsewhere")
+    if not output.parent.is_dir():
+        raise OutputError(f"there is no folder '{output.parent}' for '{output.name}': create it, or name another")
+
+
+def open_manifest(output: Path, options: Mapping[str, JsonScalar], *, force: bool) -> Manifest:
+    """Give what is finished in the folder.
+
+    Parameters
+    ----------
+    output : Path
+        The folder; it need not exist.
+    options : mapping
+        What shapes the masters; a folder that was made with others is not gone on with.
+    force : bool, keyword-only
+        Whether to begin anew in a folder that is not empty. Files that are not ours stay there.
+
+    Raises
+    ------
+    OutputError
+        Where the folder holds something else, or was made with other options.
+    """
+    made = load_manifest(output)
+    if made is not None and (made.options == dict(options) or force):
+        return made if made.options == dict(options) and not force else _emptied(made, options)
+    if force or not _holds_anything(output):
+        return Manifest(output, dict(options))
+    if made is None:
+        raise OutputError(f"'{output}' is not empty: name a new folder, or add --force to build in it all the same")
+    other = [f"{name}={value}" for name, value in made.options.items() if options.get(name) != value]
+    raise OutputError(
+        f"'{output}' was made with other options or frames ({', '.join(other)}): run with those to go on, "
+        "name a new folder, or add --force to begin anew"
+    )
+
+
+def _holds_anything(folder: Path) -> bool:
+    """Tell whether there is anything in a folder."""
+    return folder.is_dir() and next(folder.iterdir(), None) is not None
+
+
+def _emptied(made: Manifest, options: Mapping[str, JsonScalar]) -> Manifest:
+    """Give a manifest without tiles that still knows, through the old one's, which files are to go."""
+    return Manifest(made.folder, dict(options), made.tiles)
+
+
+def prepare(output: Path) -> None:
+    """Make the folders, and remove what a killed run left half written."""
+    for folder in (output, *(output / name for name in (*RULES, PICTURES_NAME))):
+        folder.mkdir(parents=True, exist_ok=True)
+        for part in folder.glob(".zemo-diag-*.part"):
+            part.unlink(missing_ok=True)
+
+
+__all__ = [
+    "FRAMES_NAME",
+    "LOG_NAME",
+    "MANIFEST_NAME",
+    "PICTURES_NAME",
+    "check_output_folder",
+    "open_manifest",
+    "prepare",
+]

@@ -1,0 +1,67 @@
+"""The masters that a run of Phase 3 wrote, measured from their files, and drawn side by side."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from .entries import Frame
+from .frames import Pixels, blank_pixels, open_frame
+from .headers import read_image_header
+from .master_pixels import MasterPixels, measure_pixels
+from .masters import judge
+from .pictures import Labelled, Thumbnail, contact_sheet, side_by_side, stretch, stretch_limits, write_png
+from .results_masters import MasterVerdict
+from .wording import fraction
+
+# A picture's longer side: a Seestar's frame is shown pixel by pixel.
+PICTURE_SIDE = 2000
+
+
+@dataclass(frozen=True)
+class MeasuredFile:
+    """One master: what its pixels come to, what they hold, and a picture of them where it was asked for."""
+
+    verdict: MasterVerdict
+    pixels: MasterPixels
+    image: Pixels | None
+
+    def label(self, rule: str) -> str:
+        """Give what stands under its picture."""
+        return f"{rule}: {fraction(self.pixels.blank_pixels / self.pixels.pixels)} blank"
+
+
+def measure_file(path: Path, *, picture: bool) -> MeasuredFile:
+    """Measure one master by bands of rows.
+
+    Raises
+    ------
+    FrameError
+        Where it cannot be read.
+    """
+    header = read_image_header(path)
+    with TemporaryDirectory(prefix="zemo-diag-") as scratch:
+        source = open_frame(Frame(path, path.name, {}, header.shape, header, ("", "")), Path(scratch))
+        thumbnail = Thumbnail(source.shape, PICTURE_SIDE) if picture else None
+        pixels = measure_pixels(source, None, thumbnail)
+    return MeasuredFile(judge(pixels), pixels, thumbnail.image() if thumbnail else None)
+
+
+def draw_tile(measured: Sequence[tuple[str, MeasuredFile]], path: Path) -> None:
+    """Draw a tile's masters beside each other, all stretched alike, as the one with the most to show wants it.
+
+    Parameters
+    ----------
+    measured : sequence of (str, MeasuredFile)
+        Rule and master, in the order that they are drawn in.
+    path : Path
+        The PNG file.
+    """
+    images = [(one.label(rule), one.image) for rule, one in measured if one.image is not None]
+    fullest = min((image for _, image in images), key=lambda image: int(blank_pixels(image).sum()))
+    limits = stretch_limits(fullest)
+    pictures = [Labelled(stretch(image, limits), label) for label, image in images]
+    sheet = side_by_side(pictures[0], pictures[1]) if len(pictures) == 2 else contact_sheet(pictures)
+    write_png(sheet, path, force=True)

@@ -1,0 +1,174 @@
+"""What the reports say of a run of Phase 3, the same in every renderer: facts, cells and sentences."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from .results_phase3 import BEFORE, PATCHED, BuildPlan, RunPhase3, TileBuild, TilePhase3
+from .wording import MISSING, fraction, human_bytes, number, on_off, plural
+
+# What `phase3_cells` gives, and what `plan_cells` does in a dry run.
+PHASE3_HEADS = ("mode", "frames", "cleanup", "blank before", "blank after", "median before", "median after")
+PLAN_HEADS = ("mode", "frames", "cleanup before", "cleanup after", "built")
+
+
+def phase3_facts(run: RunPhase3) -> list[tuple[str, str]]:
+    """Give the lines that are true of the whole run: (label, text)."""
+    facts = [
+        ("summary", run.summary_line),
+        ("cleanup asked for", on_off(run.requested)),
+        ("cleanup in effect", f"{on_off(run.effective)}: {run.reason}"),
+    ]
+    if run.log_message and PATCHED in run.rules:
+        facts.append(("ZeMosaic logs", run.log_message))
+    facts += [("masters", masters_words(run)), ("estimate", plan_words(run.plan))]
+    return facts
+
+
+def masters_words(run: RunPhase3) -> str:
+    """Say how many masters there are, and where they come from."""
+    rules = " and ".join(run.rules)
+    if run.dry_run:
+        kept = f", {run.kept} kept from an earlier run" if run.kept else ""
+        return f"{rules}: {run.plan.masters} would be built{kept}; nothing was written"
+    parts = [f"{run.built} built"]
+    parts += [f"{run.copied} copied (the same flag under both rules)"] if run.copied else []
+    parts += [f"{run.kept} kept from an earlier run"] if run.kept else []
+    return f"{rules}: {', '.join(parts)}"
+
+
+def plan_words(plan: BuildPlan) -> str:
+    """Say what the run was expected to take."""
+    if not plan.masters:
+        return "nothing is left to build"
+    return (
+        f"{plural(plan.at_a_time, 'tile')} at a time; memory up to {human_bytes(plan.memory_bytes)} of "
+        f"{human_bytes(plan.memory_limit_bytes)} ({plan.memory_limit_source}); disk up to "
+        f"{human_bytes(plan.disk_bytes)} of {human_bytes(plan.disk_free_bytes)} free"
+    )
+
+
+def flags_words(tile: TilePhase3) -> str:
+    """Give a tile's flag under both rules: "on -> off", or what both say."""
+    before, after = on_off(tile.before_enabled), on_off(tile.patched_enabled)
+    return before if before == after else f"{before} → {after}"
+
+
+def blank_words(build: TileBuild | None) -> str:
+    """Give the blank part of a master; why there is none."""
+    if build is None:
+        return MISSING
+    if build.blank_fraction is None:
+        return "failed"
+    return fraction(build.blank_fraction)
+
+
+def valid_words(build: TileBuild | None) -> str:
+    """Give the valid part of a master."""
+    return MISSING if build is None or build.valid_fraction is None else fraction(build.valid_fraction)
+
+
+def median_words(build: TileBuild | None) -> str:
+    """Give the medians of the channels, ADU: "812 / 795 / 780"."""
+    if build is None or all(value is None for value in build.medians):
+        return MISSING
+    return " / ".join(_level(value) for value in build.medians)
+
+
+def _level(value: float | None) -> str:
+    """Give a number as `number` does, but those that cameras make without an exponent."""
+    return f"{value:.0f}" if value is not None and 100 <= abs(value) < 1e7 else number(value)
+
+
+def frames_words(tile: TilePhase3) -> str:
+    """Say how many frames were stacked, of how many: "18 of 20"."""
+    build = tile.patched or tile.before
+    return str(tile.frames) if build is None else f"{build.stacked} of {build.frames}"
+
+
+def phase3_cells(tile: TilePhase3) -> tuple[str, ...]:
+    """Give a tile's cells, under `PHASE3_HEADS`."""
+    return (
+        tile.eqmode,
+        frames_words(tile),
+        flags_words(tile),
+        blank_words(tile.before),
+        blank_words(tile.patched),
+        median_words(tile.before),
+        median_words(tile.patched),
+    )
+
+
+def plan_cells(tile: TilePhase3, run: RunPhase3) -> tuple[str, ...]:
+    """Give a planned tile's cells, under `PLAN_HEADS`."""
+    once = len(run.rules) == 1 or tile.before_enabled == tile.patched_enabled
+    return (
+        tile.eqmode,
+        str(tile.frames),
+        on_off(tile.before_enabled),
+        on_off(tile.patched_enabled),
+        "once" if once else "twice",
+    )
+
+
+def verdict_sentence(tile: TilePhase3) -> str:
+    """Say what became of a tile: "tile 2 (EQ): 97 % blank before, 0.3 % after"."""
+    return f"tile {tile.tile_id} ({tile.eqmode}): {_outcome(tile)}"
+
+
+def _outcome(tile: TilePhase3) -> str:
+    """Say how much of a tile is blank under each rule, or why it is not there."""
+    failed = [build.error for build in (tile.patched, tile.before) if build and build.error]
+    if failed:
+        return f"failed: {failed[0]}"
+    before, after = (build.blank_fraction if build else None for build in (tile.before, tile.patched))
+    if before is not None and after is not None:
+        if tile.same_bytes:
+            return f"{fraction(after)} blank under both rules, the same file"
+        return f"{fraction(before)} blank before, {fraction(after)} after"
+    if before is not None:
+        return f"{fraction(before)} blank before the patch"
+    return "not built" if after is None else f"{fraction(after)} blank with the patch"
+
+
+def tile_sentences(tile: TilePhase3) -> list[str]:
+    """Tell a tile in sentences: what it comes to, its frames and flags, its masters one by one."""
+    told = [verdict_sentence(tile), f"frames: {frames_words(tile)}; cleanup: {flags_words(tile)}"]
+    return told + detail_sentences(tile)
+
+
+def detail_sentences(tile: TilePhase3) -> list[str]:
+    """Tell the masters of a tile one by one."""
+    return [f"{rule}: {build_words(build)}" for rule, build in _builds(tile)]
+
+
+def _builds(tile: TilePhase3) -> list[tuple[str, TileBuild]]:
+    """Give the masters of a tile with their rules; one where they are the same file."""
+    if tile.same_bytes and tile.patched:
+        return [("before and patched", tile.patched)]
+    return [(rule, build) for rule, build in ((BEFORE, tile.before), (PATCHED, tile.patched)) if build]
+
+
+def build_words(build: TileBuild) -> str:
+    """Give what one master holds."""
+    if build.verdict is None:
+        return f"failed: {build.error}"
+    text = f"{build.verdict.value}, {valid_words(build)} valid, {blank_words(build)} blank"
+    return f"{text}, median {median_words(build)} ADU"
+
+
+def phase3_verdict(run: RunPhase3) -> str:
+    """Say what the run comes to."""
+    tiles: Sequence[TilePhase3] = run.tiles
+    if run.dry_run:
+        return f"{plural(len(tiles), 'tile')} planned, nothing was built"
+    wiped = sum(tile.before is not None and tile.before.wiped for tile in tiles)
+    lost = sum(tile.patched is not None and tile.patched.wiped for tile in tiles)
+    parts = []
+    if BEFORE in run.rules:
+        parts.append(f"wiped before the patch: {wiped}")
+    if PATCHED in run.rules:
+        parts.append(f"wiped after it: {lost}" if BEFORE in run.rules else f"wiped with the patch: {lost}")
+    failed = sum(any(build and build.error for build in (tile.before, tile.patched)) for tile in tiles)
+    parts += [f"failed: {failed}"] if failed else []
+    return f"{plural(len(tiles), 'tile')}; {', '.join(parts)}"
