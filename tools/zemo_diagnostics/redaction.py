@@ -46,10 +46,10 @@ yes new old out off get set run runs app bin lib dev opt usr var tmp temp work w
 GENERIC_WORDS = frozenset(_GENERIC_WORDS.split())
 
 # A whole string that is one of these is a word of the data model, whoever the user is.
-_MODEL_WORDS = frozenset(
-    ("EQ", "ALT_AZ", "UNKNOWN", "gating", "kappa-parity", "masters", "phase3", "fullframe", "chunked")
-    + ("before", "patched", "folder", "file", "pointing", "all", "none", "noise")
-)
+_WORDS_OF_THE_MODEL = """
+EQ ALT_AZ UNKNOWN gating kappa-parity masters phase3 fullframe chunked before patched folder file pointing all none noise
+"""
+_MODEL_WORDS = frozenset(_WORDS_OF_THE_MODEL.split())
 
 # A name ends at anything but a letter or a digit: also at the underscores of "Light_anna_10s.fit".
 _LEFT, _RIGHT = r"(?<![^\W_])", r"(?![^\W_])"
