@@ -21,6 +21,16 @@ from zemo_diagnostics.results import (
     VariantRun,
     Verdict,
 )
+from zemo_diagnostics.results_masters import (
+    AlphaPlane,
+    ChannelLevels,
+    CoreHoles,
+    EdgeBands,
+    MasterCards,
+    MasterVerdict,
+    RunMasters,
+    TileMaster,
+)
 
 GIB, MIB = 1 << 30, 1 << 20
 CREATED = "2026-01-02T03:04:05Z"
@@ -219,6 +229,84 @@ def died_report() -> Report:
     return parity_report(tile_parity(1), killed_tile(2), tile_parity(3, Verdict.DIFFERENT), findings=(died,))
 
 
+def tile_master(tile_id: int = 1, **changes: object) -> TileMaster:
+    base = TileMaster(
+        tile_id=tile_id,
+        name=f"master_tile_{tile_id:03d}.fits",
+        shape=(1920, 1080, 3),
+        verdict=MasterVerdict.FINE,
+        cause="",
+        cards=MasterCards(tile_id, 20, 20, 18, says_alpha=True, by_zemosaic=True),
+        pixels=2073600,
+        blank_pixels=6221,
+        valid_pixels=2067379,
+        samples=6220800,
+        finite=6202137,
+        zero=0,
+        negative=12,
+        max_abs=65012.5,
+        std=310.25,
+        channels=tuple(ChannelLevels(median, 12.25, -3.0, 65012.5) for median in (1012.4, 812.0, 795.5)),
+        alpha=AlphaPlane(2067379, 0, 0),
+        alpha_problem="",
+        edges=EdgeBands(0, 0, 0, 0),
+        holes=CoreHoles(0, ()),
+    )
+    return replace(base, **changes)  # type: ignore[arg-type]
+
+
+def empty_master(tile_id: int = 2) -> TileMaster:
+    return tile_master(
+        tile_id,
+        verdict=MasterVerdict.EMPTY,
+        cause="the alt-az cleanup wrote NaN over all of it, or its frames held no signal",
+        cards=MasterCards(tile_id, 20, 20, 20, True, 0.0, True, True),
+        blank_pixels=2073600,
+        valid_pixels=0,
+        finite=0,
+        negative=0,
+        max_abs=0.0,
+        std=0.0,
+        channels=(ChannelLevels(None, None, None, None),) * 3,
+        alpha=AlphaPlane(0, 0, 0),
+        edges=EdgeBands(1920, 1920, 1080, 1080),
+    )
+
+
+def masters_report(*tiles: TileMaster, unreadable: tuple[UnusableFile, ...] = ()) -> Report:
+    off = tile_master(3, alpha=AlphaPlane(2073600, 6221, 0))
+    run = RunMasters(tiles or (tile_master(), empty_master(), off), unreadable)
+    found = (
+        finding(
+            "ZD302",
+            Level.ERROR,
+            2,
+            title="A master is empty",
+            message="No signal (0 of 2073600 pixels are valid, the largest absolute value is 0).",
+            remedy="Run 'zemo-diag gating' on the lights of this tile.",
+            evidence=("master_tile_002.fits",),
+        ),
+        finding(
+            "ZD305",
+            Level.WARNING,
+            3,
+            title="Alpha and pixels disagree",
+            message="Alpha shows blank pixels in 0.3 % of the tile, and hides valid ones in 0 %.",
+            remedy="Build the tile anew.",
+            evidence=("master_tile_003.fits",),
+        ),
+    )
+    files = len(run.tiles) + len(unreadable)
+    made = Source("run_tmp", files, files, (), "file")
+    return Report("masters", CREATED, environment(), made, (), None, None, found, masters=run)
+
+
+def many_masters_report() -> Report:
+    tiles = tuple(empty_master(i) if i % 40 == 0 else tile_master(i) for i in range(1, 401))
+    found = tuple(finding("ZD302", Level.ERROR, i, title="A master is empty") for i in range(40, 401, 40))
+    return replace(masters_report(*tiles), findings=found)
+
+
 def big_report(tiles: int = 400, frames: int = 50) -> Report:
     gated = tuple(tile_gating(i, "ALT_AZ" if i % 2 else "EQ", frames) for i in range(1, tiles + 1))
     stacked = tuple(
@@ -265,6 +353,7 @@ def nasty_report(text: str = NASTY) -> Report:
         options=(("name", text),),
         gating=replace(run_gating(gated), log_message=text, reason=text, summary_line=text),
         parity=replace(report.parity, memory_formula=text, memory_limit_source=text),
+        masters=RunMasters((tile_master(1, name=text, cause=text, alpha=None, alpha_problem=text),), (file,)),
     )
 
 
@@ -279,4 +368,6 @@ SAMPLES = {
     "big": big_report,
     "nasty": nasty_report,
     "interrupted": interrupted_report,
+    "masters": masters_report,
+    "many masters": many_masters_report,
 }
