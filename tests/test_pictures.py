@@ -44,6 +44,11 @@ def test_the_sky_is_grey_and_as_bright_as_wanted_whatever_its_colour() -> None:
     assert rgb.max() == 255
 
 
+def test_an_image_of_noise_shows_the_sky_as_bright_as_any() -> None:
+    rgb = stretch(star_field((200, 300, 3), stars=0))
+    assert np.median(rgb) == pytest.approx(SKY, abs=2)
+
+
 def test_one_channel_gives_a_grey_picture() -> None:
     rgb = stretch(star_field((100, 120)))
     assert (rgb[..., 0] == rgb[..., 1]).all()
