@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from zemo_diagnostics.findings import Evidence, find
 from zemo_diagnostics.results import (
     Comparison,
     Environment,
@@ -21,6 +22,17 @@ from zemo_diagnostics.results import (
     VariantRun,
     Verdict,
 )
+from zemo_diagnostics.results_masters import (
+    AlphaPlane,
+    ChannelLevels,
+    CoreHoles,
+    EdgeBands,
+    MasterCards,
+    MasterVerdict,
+    RunMasters,
+    TileMaster,
+)
+from zemo_diagnostics.results_phase3 import BEFORE, PATCHED, BuildPlan, RunPhase3, TileBuild, TilePhase3
 
 GIB, MIB = 1 << 30, 1 << 20
 CREATED = "2026-01-02T03:04:05Z"
@@ -219,6 +231,84 @@ def died_report() -> Report:
     return parity_report(tile_parity(1), killed_tile(2), tile_parity(3, Verdict.DIFFERENT), findings=(died,))
 
 
+def tile_master(tile_id: int = 1, **changes: object) -> TileMaster:
+    base = TileMaster(
+        tile_id=tile_id,
+        name=f"master_tile_{tile_id:03d}.fits",
+        shape=(1920, 1080, 3),
+        verdict=MasterVerdict.FINE,
+        cause="",
+        cards=MasterCards(tile_id, 20, 20, 18, says_alpha=True, by_zemosaic=True),
+        pixels=2073600,
+        blank_pixels=6221,
+        valid_pixels=2067379,
+        samples=6220800,
+        finite=6202137,
+        zero=0,
+        negative=12,
+        max_abs=65012.5,
+        std=310.25,
+        channels=tuple(ChannelLevels(median, 12.25, -3.0, 65012.5) for median in (1012.4, 812.0, 795.5)),
+        alpha=AlphaPlane(2067379, 0, 0),
+        alpha_problem="",
+        edges=EdgeBands(0, 0, 0, 0),
+        holes=CoreHoles(0, ()),
+    )
+    return replace(base, **changes)  # type: ignore[arg-type]
+
+
+def empty_master(tile_id: int = 2) -> TileMaster:
+    return tile_master(
+        tile_id,
+        verdict=MasterVerdict.EMPTY,
+        cause="the alt-az cleanup wrote NaN over all of it, or its frames held no signal",
+        cards=MasterCards(tile_id, 20, 20, 20, True, 0.0, True, True),
+        blank_pixels=2073600,
+        valid_pixels=0,
+        finite=0,
+        negative=0,
+        max_abs=0.0,
+        std=0.0,
+        channels=(ChannelLevels(None, None, None, None),) * 3,
+        alpha=AlphaPlane(0, 0, 0),
+        edges=EdgeBands(1920, 1920, 1080, 1080),
+    )
+
+
+def masters_report(*tiles: TileMaster, unreadable: tuple[UnusableFile, ...] = ()) -> Report:
+    off = tile_master(3, alpha=AlphaPlane(2073600, 6221, 0))
+    run = RunMasters(tiles or (tile_master(), empty_master(), off), unreadable)
+    found = (
+        finding(
+            "ZD302",
+            Level.ERROR,
+            2,
+            title="A master is empty",
+            message="No signal (0 of 2073600 pixels are valid, the largest absolute value is 0).",
+            remedy="Run 'zemo-diag gating' on the lights of this tile.",
+            evidence=("master_tile_002.fits",),
+        ),
+        finding(
+            "ZD305",
+            Level.WARNING,
+            3,
+            title="Alpha and pixels disagree",
+            message="Alpha shows blank pixels in 0.3 % of the tile, and hides valid ones in 0 %.",
+            remedy="Build the tile anew.",
+            evidence=("master_tile_003.fits",),
+        ),
+    )
+    files = len(run.tiles) + len(unreadable)
+    made = Source("run_tmp", files, files, (), "file")
+    return Report("masters", CREATED, environment(), made, (), None, None, found, masters=run)
+
+
+def many_masters_report() -> Report:
+    tiles = tuple(empty_master(i) if i % 40 == 0 else tile_master(i) for i in range(1, 401))
+    found = tuple(finding("ZD302", Level.ERROR, i, title="A master is empty") for i in range(40, 401, 40))
+    return replace(masters_report(*tiles), findings=found)
+
+
 def big_report(tiles: int = 400, frames: int = 50) -> Report:
     gated = tuple(tile_gating(i, "ALT_AZ" if i % 2 else "EQ", frames) for i in range(1, tiles + 1))
     stacked = tuple(
@@ -265,7 +355,99 @@ def nasty_report(text: str = NASTY) -> Report:
         options=(("name", text),),
         gating=replace(run_gating(gated), log_message=text, reason=text, summary_line=text),
         parity=replace(report.parity, memory_formula=text, memory_limit_source=text),
+        phase3=replace(
+            run_phase3(replace(tile_phase3(1), name=text, patched=tile_build(PATCHED, error=text, unreadable=(text,)))),
+            summary_line=text,
+            reason=text,
+            log_message=text,
+            no_pictures=text,
+        ),
+        masters=RunMasters((tile_master(1, name=text, cause=text, alpha=None, alpha_problem=text),), (file,)),
     )
+
+
+def tile_build(rule: str = PATCHED, blank: float = 0.0, **changes: object) -> TileBuild:
+    base = TileBuild(
+        file=f"{rule}/master_tile_001.fits",
+        cleanup_enabled=rule == BEFORE,
+        verdict=MasterVerdict.PARTLY if blank > 0.5 else MasterVerdict.FINE,
+        frames=6,
+        stacked=6,
+        rejected_pct=0.4,
+        pixels=100_000,
+        blank_pixels=round(blank * 100_000),
+        valid_pixels=round((1 - blank) * 100_000),
+        medians=(812.3, 795.1, 79.96),
+    )
+    return replace(base, **changes)  # type: ignore[arg-type]
+
+
+def tile_phase3(tile_id: int = 1, mode: str = "EQ", blank: tuple[float, float] = (0.97, 0.003)) -> TilePhase3:
+    altaz = mode == "ALT_AZ"
+    return TilePhase3(
+        tile_id=tile_id,
+        name=f"panel_{tile_id}",
+        eqmode=mode,
+        frames=6,
+        before_enabled=True,
+        patched_enabled=altaz,
+        before=tile_build(BEFORE, blank[0]),
+        patched=tile_build(PATCHED, blank[1], cleanup_enabled=altaz),
+        same_bytes=altaz,
+        picture=f"pictures/tile_{tile_id:03d}.png",
+    )
+
+
+def run_phase3(*tiles: TilePhase3) -> RunPhase3:
+    return RunPhase3(
+        tiles=tiles,
+        rules=(BEFORE, PATCHED),
+        plan=BuildPlan(3, 2, 300 * MIB, 12 * GIB, "free memory", 90 * MIB, 75 * GIB),
+        dry_run=False,
+        summary_line="WORKER_EQMODE_SUMMARY: eq=6 altaz=6 unknown=0 total=12 contains_altaz=True",
+        requested=True,
+        effective=True,
+        reason="6 of 12 frames are ALT_AZ",
+        log_message=None,
+        built=3,
+        copied=1,
+    )
+
+
+def phase3_report() -> Report:
+    run = run_phase3(tile_phase3(1), tile_phase3(2, "ALT_AZ", (0.025, 0.025)))
+    found = finding(
+        "ZD401",
+        title="The old rule wipes this tile, the patch keeps it",
+        message="97 % of it is blank before the patch, 0.3 % after.",
+        remedy="Build your mosaics with a ZeMosaic that has the patch.",
+        evidence=("before/master_tile_001.fits",),
+    )
+    options = (("altaz_cleanup", True), ("rules", "before,patched"))
+    base = Report("phase3", CREATED, environment(), source(12), options, None, None, (found,))
+    return replace(base, phase3=run)
+
+
+def phase3_planned_report() -> Report:
+    report = phase3_report()
+    assert report.phase3 is not None
+    tiles = tuple(replace(tile, before=None, patched=None, picture=None) for tile in report.phase3.tiles)
+    run = replace(report.phase3, tiles=tiles, dry_run=True, built=0, copied=0)
+    return replace(report, phase3=run, findings=())
+
+
+def phase3_trouble_report() -> Report:
+    """A disk that became full: one tile failed, one was not reached, frames went to a retry tile."""
+    failed = tile_build(file=None, verdict=None, pixels=0, blank_pixels=0, valid_pixels=0, medians=(), error="no space")
+    retried = replace(tile_phase3(4), retry_of=1, frames=2, name="panel_1, frames of tile 1 again")
+    tiles = (
+        replace(tile_phase3(1), patched=tile_build(not_placed=("a.fit", "b.fit"), dropped=("b.fit",), stacked=4)),
+        replace(tile_phase3(2), before=None, patched=failed),
+        replace(tile_phase3(3), before=None, patched=None),
+        retried,
+    )
+    run = replace(run_phase3(*tiles), disk_full=True, no_pictures="pictures need Pillow")
+    return replace(phase3_report(), phase3=run, findings=find(Evidence(source(), phase3=run)))
 
 
 def interrupted_report() -> Report:
@@ -279,4 +461,9 @@ SAMPLES = {
     "big": big_report,
     "nasty": nasty_report,
     "interrupted": interrupted_report,
+    "masters": masters_report,
+    "many masters": many_masters_report,
+    "phase3": phase3_report,
+    "phase3 planned": phase3_planned_report,
+    "phase3 in trouble": phase3_trouble_report,
 }

@@ -11,11 +11,15 @@ import sys
 import time
 from pathlib import Path
 
+import numpy as np
 import psutil
 import pytest
+from PIL import Image
 
 import zemo_diag
 from tests.conftest import FIXTURES, ROOT
+from tests.masters import star_field, write_master
+from zemo_diagnostics.pictures import BLANK_COLOR
 from zemo_diagnostics.sample_groups import write_group
 
 SCRIPT = ROOT / "tools" / "zemo_diag.py"
@@ -308,3 +312,61 @@ def test_the_demo_shows_both_reports() -> None:
 def test_findings_are_explained() -> None:
     assert "ZD101  error" in zemo("findings").stdout
     assert "What to do:" in zemo("findings", "zd101", "ZD209").stdout
+
+
+def masters_folder(folder: Path, *, wiped: bool) -> Path:
+    """Make a folder of two masters: one good, and one that was wiped or good too."""
+    folder.mkdir()
+    image = star_field((60, 80, 3))
+    write_master(folder / "master_tile_001.fits", image, tile_id=1)
+    if wiped:
+        image[3:] = np.nan
+    write_master(folder / "master_tile_002.fits", image, tile_id=2)
+    return folder
+
+
+def test_masters_tells_wiped_tiles_from_good_ones(tmp_path: Path) -> None:
+    before = zemo("masters", masters_folder(tmp_path / "before", wiped=True))
+    patched = zemo("masters", masters_folder(tmp_path / "patched", wiped=False))
+    assert (before.returncode, before.stderr, patched.returncode, patched.stderr) == (1, "", 0, "")
+    assert "2 master tiles: 1 partly empty, 1 fine; 1 error" in before.stdout[-200:]
+    assert "2 master tiles: 2 fine; no findings" in patched.stdout[-200:]
+
+
+def test_masters_writes_reports_and_a_contact_sheet(tmp_path: Path) -> None:
+    folder = masters_folder(tmp_path / "run", wiped=True)
+    sheet, report = tmp_path / "sheet.png", tmp_path / "report.json"
+    done = zemo("masters", folder, "-o", report, "--contact-sheet", sheet, "--format", "markdown")
+    assert (done.returncode, done.stderr.count("Wrote")) == (1, 2)
+    assert [tile["verdict"] for tile in json.loads(report.read_text("utf-8"))["masters"]["tiles"]] == [
+        "fine",
+        "partly empty",
+    ]
+    with Image.open(sheet) as picture:
+        colors = {color for _, color in picture.getcolors(1 << 20) or ()}
+        assert (picture.size, BLANK_COLOR in colors) == ((2 * 80 + 3 * 8, 60 + 24 + 2 * 8), True)
+    assert "before the patch" not in done.stdout
+    again = zemo("masters", folder, "--contact-sheet", sheet)
+    assert (again.returncode, again.stdout) == (2, "")
+    assert "--force" in again.stderr
+    assert str(tmp_path) not in done.stdout + report.read_text("utf-8")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ((FIXTURES / "npy_cache",), "no master tile in"),
+        ((FIXTURES / "hard", "--contact-sheet", "sheet.jpg"), "end it in .png"),
+        ((FIXTURES / "hard", "--contact-sheet", "none/sheet.png"), "no folder"),
+    ],
+)
+def test_wrong_usage_of_masters_is_a_sentence(arguments: tuple[object, ...], words: str) -> None:
+    done = zemo("masters", *arguments)
+    assert done.returncode == 2
+    assert words in done.stderr
+
+
+@pytest.mark.parametrize("columns", [60, 100])
+def test_masters_keeps_to_the_width(columns: int, tmp_path: Path) -> None:
+    done = zemo("masters", masters_folder(tmp_path / "run", wiped=True), COLUMNS=str(columns))
+    assert max(map(len, done.stdout.splitlines())) <= columns

@@ -18,6 +18,8 @@ from tests.reports import (
     finding,
     gating_report,
     interrupted_report,
+    many_masters_report,
+    masters_report,
     nasty_report,
     parity_report,
     tile_parity,
@@ -122,7 +124,7 @@ def check_shape(markdown: str, rows: int) -> None:
 
 
 def test_nasty_texts_change_nothing_of_the_shape() -> None:
-    check_shape(render_markdown(nasty_report()), rows=4)
+    check_shape(render_markdown(nasty_report()), rows=6)
 
 
 @settings(max_examples=150, deadline=None)
@@ -131,8 +133,8 @@ def test_no_text_changes_the_shape(text: str) -> None:
     html = html_of(render_markdown(nasty_report(text)))
     tags = set(re.findall(r"</?(\w+)", without_code(html)))
     assert tags <= OUR_TAGS
-    assert html.count("<tr>") == 4
-    assert html.count("<details>") == 4
+    assert html.count("<tr>") == 6
+    assert html.count("<details>") == 5
 
 
 @pytest.mark.parametrize(
@@ -175,3 +177,22 @@ def test_parity_details_are_folded() -> None:
     text = render_markdown(parity_report(tile_parity()))
     folded = text[text.index("<details>") :]
     assert "full frame: peak 1.2 GiB over baseline, 1.8 GiB in all (estimated 2.0 GiB), 12.3 s, 0.4123 %" in folded
+
+
+def test_masters_have_a_table_and_are_told_at_length() -> None:
+    text = render_markdown(masters_report())
+    assert (
+        "| Tile | Name | State | Verdict | Size | Frames | Blank | Alpha | Median | Spread |\n"
+        "| --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |\n"
+        "| 1 | `master_tile_001.fits` | ok | fine | 1920 × 1080 × 3 | 18 of 20 | 0.30 % | agrees "
+        "| 1012 / 812 / 796 ADU | 12.2 / 12.2 / 12.2 ADU |\n"
+        "| 2 | `master_tile_002.fits` | error | empty | 1920 × 1080 × 3 | 20 of 20 | 100 % | agrees | n/a | n/a |\n"
+    ) in text
+    folded = text[text.index("What each master tile holds") :]
+    assert folded.index("tile 2") < folded.index("tile 1")
+    assert "  likely cause: the alt-az cleanup wrote NaN" in folded
+
+
+def test_of_many_masters_those_that_are_not_fine_come_first() -> None:
+    rows = [line for line in render_markdown(many_masters_report()).splitlines() if line.startswith("| ")]
+    assert [row.split(" | ")[3] for row in rows[2:12]] == ["empty"] * 10

@@ -18,10 +18,13 @@ from tests.reports import (
     finding,
     gating_report,
     interrupted_report,
+    many_masters_report,
+    masters_report,
     nasty_report,
     parity_report,
     run_gating,
     tile_gating,
+    tile_master,
     tile_parity,
     variant_run,
 )
@@ -29,7 +32,9 @@ from zemo_diagnostics import sentences, wording
 from zemo_diagnostics.finding_groups import group_findings
 from zemo_diagnostics.layout import Page, columns, drawable, wrap
 from zemo_diagnostics.render_terminal import render_terminal
-from zemo_diagnostics.results import Level, Report, RunParity, RunStatus, Verdict
+from zemo_diagnostics.results import Level, Report, RunParity, RunStatus, UnusableFile, Verdict
+from zemo_diagnostics.results_masters import MasterCards
+from zemo_diagnostics.sentences_masters import frames_words
 
 
 def drawn(report: Report, width: int, *, color: bool = False, unicode: bool = True) -> list[str]:
@@ -406,3 +411,92 @@ def test_a_chunked_stack_that_takes_more_is_said_to() -> None:
     assert sentences.ratio_sentence(tile) == "the chunked stack took 2.5 times the memory of the full frame"
     small = replace(tile, runs=(variant_run(extra=MIB), variant_run("chunked", extra=MIB)))
     assert sentences.ratio_sentence(small) == "the frames are too small for the two peaks to tell anything"
+
+
+MASTERS_100_FROM_LINE_6 = """\
+Master tiles
+           tile  name                  size             frames     blank  alpha
+  ✓ fine      1  master_tile_001.fits  1920 × 1080 × 3  18 of 20  0.30 %  agrees
+                 median 1012 / 812 / 796 ADU, spread 12.2 / 12.2 / 12.2 ADU
+  ✗ empty     2  master_tile_002.fits  1920 × 1080 × 3  20 of 20   100 %  agrees
+                 median n/a, spread n/a
+                 samples: 0 % finite, 0 % zero, 0 % negative
+  ! fine      3  master_tile_003.fits  1920 × 1080 × 3  18 of 20  0.30 %  0.30 % off
+                 median 1012 / 812 / 796 ADU, spread 12.2 / 12.2 / 12.2 ADU
+                 samples: 99.7 % finite, 0 % zero, 0.00019 % negative
+
+Findings
+  ✗ error  ZD302  A master is empty (tile 2)
+      No signal (0 of 2073600 pixels are valid, the largest absolute value is 0).
+      see: master_tile_002.fits
+      to do: Run 'zemo-diag gating' on the lights of this tile.
+
+  ! warning  ZD305  Alpha and pixels disagree (tile 3)
+      Alpha shows blank pixels in 0.3 % of the tile, and hides valid ones in 0 %.
+      see: master_tile_003.fits
+      to do: Build the tile anew.
+
+Verdict
+  ✗ error  3 master tiles: 1 empty, 2 fine; 1 error, 1 warning
+"""
+
+MASTERS_60_FROM_LINE_8 = """\
+Master tiles
+  ✓ fine  tile 1, master_tile_001.fits
+      1920 × 1080 × 3; frames: 18 of 20; blank: 0.30 %;
+        alpha: agrees
+      median 1012 / 812 / 796 ADU, spread 12.2 / 12.2 /
+        12.2 ADU
+      samples: 99.7 % finite, 0 % zero, 0.00019 % negative
+  ✗ empty  tile 2, master_tile_002.fits
+      1920 × 1080 × 3; frames: 20 of 20; blank: 100 %;
+        alpha: agrees
+      median n/a, spread n/a
+      samples: 0 % finite, 0 % zero, 0 % negative
+      likely cause: the alt-az cleanup wrote NaN over all of
+        it, or its frames held no signal
+"""
+
+
+def test_masters_at_100_columns() -> None:
+    lines = drawn(masters_report(), 100)
+    assert lines[:2] == ["zemo-diag masters: run_tmp", "  3 master tiles"]
+    assert lines[5:] == MASTERS_100_FROM_LINE_6.splitlines()
+
+
+def test_masters_at_60_columns() -> None:
+    expected = MASTERS_60_FROM_LINE_8.splitlines()
+    assert drawn(masters_report(), 60)[7 : 7 + len(expected)] == expected
+
+
+def test_of_many_masters_the_worst_are_shown() -> None:
+    lines = drawn(many_masters_report(), 100)
+    assert "  … 390 more tiles, all fine; the whole report: -o report.json" in lines
+    assert sum("✗ empty" in line for line in lines) == 10
+    assert lines[-1] == "  ✗ error  400 master tiles: 10 empty, 390 fine; 10 errors"
+
+
+def test_unreadable_masters_are_in_the_verdict() -> None:
+    report = masters_report(unreadable=(UnusableFile("master_tile_009.fits", "it is cut off"),))
+    assert "4 master tiles: 1 unreadable, 1 empty, 2 fine" in drawn(report, 100)[-1]
+
+
+@pytest.mark.parametrize(
+    ("cards", "words"),
+    [
+        (MasterCards(frames_raw=20, frames_stacked=18), "18 of 20"),
+        (MasterCards(frames_raw=20, frames_aligned=19), "19 of 20"),
+        (MasterCards(frames_raw=20), "20 in the group"),
+        (MasterCards(frames_stacked=7), "7"),
+        (MasterCards(), "n/a"),
+    ],
+)
+def test_frames_are_told_as_far_as_the_header_does(cards: MasterCards, words: str) -> None:
+    assert frames_words(tile_master(cards=cards)) == words
+
+
+@pytest.mark.parametrize(
+    ("part", "text"), [(0, "0 %"), (1, "100 %"), (0.97, "97 %"), (0.99999, "99.99 %"), (0.0031, "0.31 %"), (1e-9, None)]
+)
+def test_only_nothing_is_0_percent_and_only_all_100(part: float, text: str | None) -> None:
+    assert wording.fraction(part) == (text or "less than 0.000001 %")

@@ -80,8 +80,12 @@ class Crop(click.ParamType[tuple[int, int]]):
 
 def input_options(function: Function) -> Function:
     """Add the folder and how its frames become tiles."""
+    return _decorated(function, [click.argument("folder", type=Folder(path_type=Path)), grouping_options])
+
+
+def grouping_options(function: Function) -> Function:
+    """Add how frames become tiles."""
     options = [
-        click.argument("folder", type=Folder(path_type=Path)),
         click.option(
             "--group-by",
             type=click.Choice(("folder", "pointing", "all")),
@@ -362,7 +366,8 @@ def masters(
 
 
 @cli.command(epilog="\b\nExample:\n  zemo-diag phase3 my_lights -o phase3_out --report report.md")
-@input_options
+@click.argument("folder", type=Folder(path_type=Path), required=False)
+@grouping_options
 @click.option(
     "-o",
     "--output",
@@ -375,12 +380,13 @@ def masters(
 @kappa_options
 @click.option("--only", type=click.Choice(("before", "patched")), help="Build the masters of one rule only.")
 @click.option("--jobs", type=click.IntRange(min=1), help="Tiles at a time at most. [default: as cores, memory allow]")
+@click.option("--demo", is_flag=True, help="Simulate the frames of four telling tiles into OUT/frames, and take these.")
 @click.option("--dry-run", is_flag=True, help="Show the plan and the estimate; build and write nothing.")
 @report_options
 @click.option("--force", is_flag=True, help="Begin anew in a folder that is not empty, and overwrite reports.")
 @click.option("-q", "--quiet", is_flag=True, help="No progress on stderr.")
 def phase3(
-    folder: Path,
+    folder: Path | None,
     group_by: str | None,
     panel_deg: float,
     no_split: bool,
@@ -391,6 +397,7 @@ def phase3(
     weights: str,
     only: str | None,
     jobs: int | None,
+    demo: bool,
     dry_run: bool,
     form: str,
     outputs: tuple[Path, ...],
@@ -409,8 +416,10 @@ def phase3(
     from zemo_diagnostics.phase3_build import Phase3Options
     from zemo_diagnostics.progress import progress_bar
 
-    if dry_run and outputs:
-        raise click.UsageError("--dry-run writes nothing: leave --report out, and take --format for another form")
+    if demo == (folder is not None):
+        raise click.UsageError("name the FOLDER that holds your lights, or give --demo: one of the two")
+    if dry_run and (outputs or demo):
+        raise click.UsageError("--dry-run writes nothing: leave --report and --demo out; --format gives another form")
     check_output_paths(outputs, force=force)
     rules = (only,) if only else ("before", "patched")
     options = Phase3Options(altaz_cleanup == "on", kappa_low, kappa_high, weights, rules, jobs, dry_run, force)

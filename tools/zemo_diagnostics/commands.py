@@ -23,7 +23,7 @@ from .masters import MeasuredMaster, gather, measure_masters
 from .parity import MEMORY_FORMULA, ParityOptions, compare_tiles, memory_allowed
 from .phase3 import run_both_rules
 from .phase3_build import Phase3Options
-from .phase3_folder import check_output_folder, open_manifest
+from .phase3_folder import FRAMES_NAME, check_output_folder, open_manifest, write_demo_frames
 from .pictures import Labelled
 from .progress import Say
 from .redaction import private_words, redact_report
@@ -197,13 +197,15 @@ def run_masters(folder: Path, *, pictures: bool = False, say: Say) -> tuple[Repo
     return redact_report(report, private_words()), shown
 
 
-def run_phase3(folder: Path, output: Path, grouping: GroupingOptions, options: Phase3Options, *, say: Say) -> Report:
+def run_phase3(
+    folder: Path | None, output: Path, grouping: GroupingOptions, options: Phase3Options, *, say: Say
+) -> Report:
     """Build the master tiles of a folder, before and after the patch, and report what became of each.
 
     Parameters
     ----------
-    folder : Path
-        A folder of frames; it is only read.
+    folder : Path or None
+        A folder of frames; it is only read. None: simulated ones are made beside the masters.
     output : Path
         The folder for the masters.
     grouping : GroupingOptions
@@ -218,11 +220,14 @@ def run_phase3(folder: Path, output: Path, grouping: GroupingOptions, options: P
     InputError, OutputError
         Where there is nothing to build, or the masters cannot go there.
     """
+    frames = folder or output / FRAMES_NAME
     check_output_folder(folder, output)
     functions = load_master_tile_functions()
     shaping = (*grouping.described(), *options.described())
-    manifest = open_manifest(output, {"folder": folder.resolve().name, **dict(shaping)}, force=options.force)
-    run = _read(folder, grouping, say)
+    manifest = open_manifest(output, {"folder": frames.resolve().name, **dict(shaping)}, force=options.force)
+    if folder is None:
+        write_demo_frames(manifest, say)
+    run = _read(frames, grouping, say)
     gating = gate_tiles(run.tiles, run.functions, requested=options.requested)
     phase3, interrupted = run_both_rules(run.tiles, gating, manifest, options, functions, say)
     report = assemble(

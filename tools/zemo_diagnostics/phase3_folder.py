@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Mapping
 from pathlib import Path
 
 from .errors import OutputError
-from .phase3_manifest import MANIFEST_NAME, Manifest, load_manifest
+from .phase3_manifest import Manifest, load_manifest
+from .progress import Say
 from .results import JsonScalar
 from .results_phase3 import RULES
+from .sample_groups import PHASE3_GROUP, write_group
 
 LOG_NAME, PICTURES_NAME, FRAMES_NAME = "phase3.log", "pictures", "frames"
 
 
-def check_output_folder(frames: Path, output: Path) -> None:
+def check_output_folder(frames: Path | None, output: Path) -> None:
     """Refuse, before anything is read, a folder that no masters may go into.
 
     Raises
@@ -23,8 +26,8 @@ def check_output_folder(frames: Path, output: Path) -> None:
     """
     if output.is_symlink() or (output.exists() and not output.is_dir()):
         raise OutputError(f"'{output}' is no folder: name a new one for the masters")
-    place, source = output.resolve(), frames.resolve()
-    if place == source or source in place.parents:
+    place, source = output.resolve(), frames.resolve() if frames else None
+    if source is not None and (place == source or source in place.parents):
         raise OutputError(f"'{output}' lies in the folder of frames, which is only read: name a folder elsewhere")
     if not output.parent.is_dir():
         raise OutputError(f"there is no folder '{output.parent}' for '{output.name}': create it, or name another")
@@ -79,12 +82,13 @@ def prepare(output: Path) -> None:
             part.unlink(missing_ok=True)
 
 
-__all__ = [
-    "FRAMES_NAME",
-    "LOG_NAME",
-    "MANIFEST_NAME",
-    "PICTURES_NAME",
-    "check_output_folder",
-    "open_manifest",
-    "prepare",
-]
+def write_demo_frames(manifest: Manifest, say: Say) -> None:
+    """Simulate the demonstration's frames, unless they are there from an earlier run: whole or not at all."""
+    prepare(manifest.folder)
+    manifest.save()
+    frames, part = manifest.folder / FRAMES_NAME, manifest.folder / ".frames.part"
+    shutil.rmtree(part, ignore_errors=True)
+    if not frames.is_dir():
+        say("simulating frames", 0.0)
+        write_group(PHASE3_GROUP, part)
+        part.rename(frames)

@@ -28,6 +28,9 @@ Color = tuple[int, int, int]
 # White is this percentile, so that a few stars burn out and the rest keeps its shape.
 WHITE_PERCENTILE = 99.7
 
+# The sky is no farther than this on the way from black to white, so that an image of hardly more than noise looks so.
+LARGEST_SKY_PART = 0.1
+
 # How bright the sky is shown, of 1: light enough for faint things to stand out from it.
 SKY_BRIGHTNESS = 0.15
 
@@ -115,9 +118,9 @@ class Thumbnail:
 def stretch_limits(image: Pixels) -> tuple[Limits, ...]:
     """Find, for each channel, how it is best stretched.
 
-    Black is the lower limit of ZScale, which IRAF made for faint things on a sky; white is a high percentile; the
-    softening is such that the median, the sky, comes out at `SKY_BRIGHTNESS`. Each channel has its own, so that the
-    sky is grey whatever its colour was.
+    Black is the lower limit of ZScale, which IRAF made for faint things on a sky; white is a high percentile, or
+    higher where the sky would come too near to it; the softening is such that the median, the sky, comes out at
+    `SKY_BRIGHTNESS`. Each channel has its own, so that the sky is grey whatever its colour was.
 
     Parameters
     ----------
@@ -137,11 +140,11 @@ def _limits(values: Pixels) -> Limits:
         return Limits(0.0, 1.0, SOFTEST)
     from astropy.visualization import ZScaleInterval
 
-    black, gray = ZScaleInterval().get_limits(values)
-    white = max(float(np.percentile(values, WHITE_PERCENTILE)), float(gray))
+    black, sky = float(ZScaleInterval().get_limits(values)[0]), float(np.median(values))
+    white = max(float(np.percentile(values, WHITE_PERCENTILE)), black + (sky - black) / LARGEST_SKY_PART)
     if white <= black:
-        return Limits(float(black), float(black) + 1.0, SOFTEST)
-    return Limits(float(black), white, _softening((float(np.median(values)) - float(black)) / (white - float(black))))
+        return Limits(black, black + 1.0, SOFTEST)
+    return Limits(black, white, _softening((sky - black) / (white - black)))
 
 
 def _softening(sky: float) -> float:

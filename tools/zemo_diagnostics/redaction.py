@@ -47,7 +47,8 @@ GENERIC_WORDS = frozenset(_GENERIC_WORDS.split())
 
 # A whole string that is one of these is a word of the data model, whoever the user is.
 _WORDS_OF_THE_MODEL = """
-EQ ALT_AZ UNKNOWN gating kappa-parity masters phase3 fullframe chunked before patched folder file pointing all none noise
+EQ ALT_AZ UNKNOWN gating kappa-parity masters phase3 fullframe chunked before patched
+folder file pointing all none noise
 """
 _MODEL_WORDS = frozenset(_WORDS_OF_THE_MODEL.split())
 

@@ -24,7 +24,7 @@ from .finding_groups import (
 from .markdown_text import code, fence, fenced_line, fit, folded, prose, size, table
 from .report import exit_code, verdict
 from .results import Report, RunGating, RunParity, TileGating, TileParity, UnusableFile
-from .results_masters import RunMasters, TileMaster
+from .results_masters import MasterVerdict, RunMasters, TileMaster
 from .results_phase3 import RunPhase3, TilePhase3
 
 LIMIT_BYTES = 60_000
@@ -227,8 +227,8 @@ def _folds(report: Report) -> Iterator[tuple[str, list[str], str]]:
         frames = [line for tile in report.gating.tiles for line in _frame_lines(tile)]
         yield "What each frame says of its mount mode", frames, "line"
     if report.masters:
-        tiles_told = ["\n".join(_master_lines(tile)) for tile in report.masters.tiles]
-        yield "What each master tile holds", tiles_told, "tile"
+        masters = sorted(report.masters.tiles, key=lambda tile: tile.verdict is MasterVerdict.FINE)
+        yield "What each master tile holds", ["\n".join(_master_lines(tile)) for tile in masters], "tile"
     if report.phase3 and not report.phase3.dry_run:
         outcomes = ["\n".join(_phase3_lines(tile)) for tile in report.phase3.tiles]
         yield "What became of each tile", outcomes, "tile"

@@ -26,7 +26,7 @@ RUN_HEADS = ("over baseline", "in all", "estimated", "time", "rejected")
 def source_line(report: Report) -> str:
     """Say how many frames there are, in how many tiles, and how they were grouped."""
     source = report.source
-    if report.masters:
+    if source.grouped_by == "file":
         left = source.files - source.frames
         text = plural(source.frames, "master tile")
         return f"{text}; no picture in {share(left, source.files, 'files')}" if left else text

@@ -8,7 +8,7 @@ from rich.text import Text
 
 from . import sentences_masters
 from .finding_groups import State, master_state, tile_levels
-from .layout import Page, columns
+from .layout import Page, columns, drawable
 from .results import Report
 from .results_masters import RunMasters, TileMaster
 from .terminal_parts import MAX_TILES, MAX_TILES_OF_MANY, TABLE_WIDTH, heading, say, tile_line, tiles_left_out
@@ -40,12 +40,16 @@ def _stacked(tile: TileMaster, states: States, page: Page) -> Iterator[Text]:
         yield from say(sentence, page, indent=6, hang=2)
 
 
+def _cells(tile: TileMaster, page: Page) -> tuple[str, ...]:
+    """Give the cells of one master, with the signs that the page knows."""
+    return tuple(drawable(cell, unicode=page.unicode) for cell in sentences_masters.master_cells(tile))
+
+
 def _table(tiles: Sequence[TileMaster], states: States, page: Page) -> Iterator[Text]:
     """Give the masters as a table, their levels beneath each, and what the samples hold where it is not fine."""
     header = ("", "tile", "name", *sentences_masters.MASTER_HEADS)
-    rows = [
-        (page.mark(*states[tile.tile_id]), str(tile.tile_id), tile.name, *sentences_masters.master_cells(tile))
-        for tile in tiles
+    rows: list[tuple[Text | str, ...]] = [
+        (page.mark(*states[tile.tile_id]), str(tile.tile_id), tile.name, *_cells(tile, page)) for tile in tiles
     ]
     head, *laid_out = columns(header, rows, page, right=(1, 5))
     yield from head
