@@ -8,28 +8,33 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import functools
-import math
 import os
 import signal
 import sys
 import threading
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING
 
 import click
 
 from zemo_diagnostics import __version__
+from zemo_diagnostics.command_options import (
+    Crop,
+    Finite,
+    Folder,
+    cleanup_option,
+    grouping_options,
+    input_options,
+    kappa_options,
+    output_options,
+    report_options,
+)
 from zemo_diagnostics.errors import EXIT_CLEAN, EXIT_INTERRUPTED, EXIT_OUR_FAULT, EXIT_USAGE, ZemoDiagError
 
 if TYPE_CHECKING:
     from zemo_diagnostics.results import Report
-
-Function = TypeVar("Function", bound=Callable[..., Any])
-
-FORMATS = ("terminal", "json", "markdown")
 
 EPILOG = """\b
 Exit codes:
@@ -40,142 +45,6 @@ Exit codes:
   4    a fault of zemo-diag itself
   130  interrupted (Ctrl-C); what was known is written
 """
-
-
-class Finite(click.FloatRange):
-    """A range of floats without infinity and without what is no number."""
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
-        """Read a float."""
-        number = super().convert(value, param, ctx)
-        if not math.isfinite(number):
-            self.fail(f"{value!r} is not a finite number", param, ctx)
-        return number
-
-
-class Folder(click.Path):
-    """The path of a folder; never empty, which would mean the current one."""
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
-        """Read a path."""
-        if not str(value):
-            self.fail("the folder's name is empty; write . for the current folder", param, ctx)
-        return super().convert(value, param, ctx)
-
-
-class Crop(click.ParamType[tuple[int, int]]):
-    """A central window, written HEIGHTxWIDTH."""
-
-    name = "HEIGHTxWIDTH"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[int, int]:
-        """Read '480x640'."""
-        if isinstance(value, tuple):
-            return value
-        height, _, width = str(value).lower().replace("×", "x").partition("x")
-        if not (height.isdecimal() and width.isdecimal() and int(height) and int(width)):
-            self.fail(f"{value!r} is no window: write its height and width in pixels, such as 480x640", param, ctx)
-        return int(height), int(width)
-
-
-def input_options(function: Function) -> Function:
-    """Add the folder and how its frames become tiles."""
-    return _decorated(function, [click.argument("folder", type=Folder(path_type=Path)), grouping_options])
-
-
-def grouping_options(function: Function) -> Function:
-    """Add how frames become tiles."""
-    options = [
-        click.option(
-            "--group-by",
-            type=click.Choice(("folder", "pointing", "all")),
-            help="How frames become tiles. [default: one tile per sub-folder that holds frames, else by pointing]",
-        ),
-        click.option(
-            "--panel-deg",
-            type=Finite(min=0, min_open=True),
-            default=0.05,
-            show_default=True,
-            help="Frames nearer than this to the first one of a panel belong to it, degrees.",
-        ),
-        click.option(
-            "--no-split", is_flag=True, help="Do not split a panel that mixes EQ and ALT_AZ frames into one per mode."
-        ),
-    ]
-    return _decorated(function, options)
-
-
-def kappa_options(function: Function) -> Function:
-    """Add the limits of the rejection, and the weights."""
-    limit: dict[str, Any] = {"type": Finite(min=0), "default": 3.0, "show_default": True}
-    options = [
-        click.option("--kappa-low", help="Lower limit, standard deviations.", **limit),
-        click.option("--kappa-high", help="Upper limit, standard deviations.", **limit),
-        click.option(
-            "--weights",
-            type=click.Choice(("none", "noise")),
-            default="none",
-            show_default=True,
-            help="Weigh frames alike, or by one over the variance of their background.",
-        ),
-    ]
-    return _decorated(function, options)
-
-
-def _format_option() -> Callable[[Function], Function]:
-    """Make the option for the form of the report on stdout."""
-    return click.option(
-        "--format",
-        "form",
-        type=click.Choice(FORMATS),
-        default="terminal",
-        show_default=True,
-        help="Form of the report on stdout.",
-    )
-
-
-def _report_files_option(*names: str) -> Callable[[Function], Function]:
-    """Make the option for files that the report also goes to."""
-    return click.option(
-        *names,
-        "outputs",
-        multiple=True,
-        type=click.Path(path_type=Path),
-        metavar="FILE",
-        help="Also write the report to FILE (.json, .md or .txt); may be given more than once.",
-    )
-
-
-def cleanup_option(function: Function) -> Function:
-    """Add what the user's settings ask for."""
-    return click.option(
-        "--altaz-cleanup",
-        type=click.Choice(("on", "off")),
-        default="on",
-        show_default=True,
-        help="Whether the ZeMosaic settings ask for the alt-az cleanup.",
-    )(function)
-
-
-def report_options(function: Function) -> Function:
-    """Add the report's form and files where -o means something else."""
-    return _decorated(function, [_format_option(), _report_files_option("--report")])
-
-
-def output_options(function: Function) -> Function:
-    """Add where the report goes, and in which form."""
-    options = [
-        _format_option(),
-        _report_files_option("-o", "--output"),
-        click.option("--force", is_flag=True, help="Overwrite report files that exist."),
-        click.option("-q", "--quiet", is_flag=True, help="No progress on stderr."),
-    ]
-    return _decorated(function, options)
-
-
-def _decorated(function: Function, options: Sequence[Callable[[Function], Function]]) -> Function:
-    """Apply decorators so that the first one is listed first."""
-    return functools.reduce(lambda decorated, option: option(decorated), reversed(options), function)
 
 
 @click.group(epilog=EPILOG, context_settings={"help_option_names": ["-h", "--help"]})

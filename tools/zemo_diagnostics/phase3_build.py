@@ -110,6 +110,9 @@ class Builder:
             for i, rule in enumerate(RULES)
         }
         self._kept = {rule: self._known(rule) for rule in RULES}
+        for root in self.shared - set(self._kept[PATCHED]):  # built anew, and so copied anew
+            for member in family(root, self._kept[BEFORE]):
+                self._kept[BEFORE].pop(member, None)
 
     def _known(self, rule: str) -> Results:
         """Give the results that an earlier run left, unless all is to begin anew."""

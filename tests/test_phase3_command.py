@@ -1,0 +1,412 @@
+"""``zemo-diag phase3``: the tile that the old rule wipes, and all that may go wrong while masters are built."""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from astropy.io import fits
+from PIL import Image
+
+import zemo_diag
+import zemosaic_align_stack as align_stack
+import zemosaic_worker as worker
+from tests.conftest import ROOT
+from zemo_diagnostics import phase3, phase3_plan
+from zemo_diagnostics.errors import InputError
+from zemo_diagnostics.pictures import BLANK_COLOR
+from zemo_diagnostics.sample_groups import PHASE3_GROUP, SampleTile, write_group
+
+EQ_TILE = SampleTile("EQ", "2025-07-12T00:30:00", 3, "tile_eq")
+ALTAZ_TILE = SampleTile("ALT_AZ", "2025-07-12T01:00:20", 3, "tile_altaz", cadence_s=240.0)
+
+
+def write_lights(folder: Path, *tiles: SampleTile) -> Path:
+    """Write small tiles, three frames each."""
+    write_group(replace(PHASE3_GROUP, tiles=tiles), folder, shape=(160, 120))
+    return folder
+
+
+@pytest.fixture
+def lights(tmp_path: Path) -> Path:
+    """Give one equatorial and one alt-az tile."""
+    return write_lights(tmp_path / "lights", EQ_TILE, ALTAZ_TILE)
+
+
+class Ran:
+    """What one call of the command came to."""
+
+    def __init__(self, folder: Path | None, out: Path, *options: str) -> None:
+        self.out, report = out, out.parent / "report.json"
+        arguments = ["phase3", *([str(folder)] if folder else []), "-o", str(out), "-q", "--report", str(report)]
+        report.unlink(missing_ok=True)
+        self.code = zemo_diag.run([*arguments, *options])
+        self.document: dict[str, Any] = json.loads(report.read_text(encoding="utf-8")) if report.exists() else {}
+
+    @property
+    def run(self) -> dict[str, Any]:
+        run: dict[str, Any] = self.document["phase3"]
+        return run
+
+    @property
+    def codes(self) -> list[str]:
+        return [finding["code"] for finding in self.document["findings"]]
+
+    def log(self) -> list[tuple[str, str, str]]:
+        """Rule, level and text of every line of the log."""
+        text = (self.out / "phase3.log").read_text(encoding="utf-8")
+        return re.findall(r"^\[\d\d:\d\d:\d\d\] \[(\w+)\] \[(\w+)\] (.*)$", text, re.MULTILINE)
+
+
+def state_of(folder: Path) -> dict[str, tuple[int, int]]:
+    """Size and time of every file below a folder."""
+    files = (path for path in folder.rglob("*") if path.is_file())
+    return {path.relative_to(folder).as_posix(): (path.stat().st_size, path.stat().st_mtime_ns) for path in files}
+
+
+# ------------------------------------------------------------------------------------- the demonstration
+
+
+@pytest.fixture(scope="module")
+def demo(tmp_path_factory: pytest.TempPathFactory) -> Ran:
+    """The demonstration, once for all tests that look at it."""
+    return Ran(None, tmp_path_factory.mktemp("demo") / "out", "--demo")
+
+
+def test_the_wiped_tile_is_shown_before_and_kept_after(demo: Ran) -> None:
+    assert demo.code == 0
+    assert [tile["eqmode"] for tile in demo.run["tiles"]] == ["EQ", "EQ", "ALT_AZ", "ALT_AZ"]
+    wiped, dithered, turning, guarded = demo.run["tiles"]
+    assert (wiped["before"]["wiped"], wiped["patched"]["wiped"]) == (True, False)
+    assert wiped["before"]["blank_fraction"] > 0.9
+    assert wiped["patched"]["blank_fraction"] == 0
+    assert 0 < dithered["before"]["blank_fraction"] < 0.1
+    assert turning["same_bytes"]
+    assert 0.01 < turning["patched"]["blank_fraction"] < 0.2
+    assert guarded["patched"]["mask_dropped"]
+    assert demo.codes == ["ZD401", "ZD402", "ZD407"]
+    assert (demo.run["built"], demo.run["copied"], demo.run["kept"]) == (6, 2, 0)
+
+
+def test_every_line_of_the_worker_is_in_the_log(demo: Ran) -> None:
+    log = demo.log()
+    summary = "WORKER_EQMODE_SUMMARY: eq=12 altaz=13 unknown=0 total=25 contains_altaz=True"
+    assert [line for line in log if line[2].startswith("WORKER_")] == [
+        ("patched", "INFO", summary),
+        ("before", "INFO", summary),
+    ]
+    gating = [text for rule, level, text in log if (rule, level) == ("patched", "DEBUG_DETAIL") and "GATING" in text]
+    assert sorted(gating) == [
+        f"P3_ALTaz_GATING: tile_id={i} eqmode={mode} global_enabled=True => tile_enabled={mode == 'ALT_AZ'}"
+        for i, mode in enumerate(("EQ", "EQ", "ALT_AZ", "ALT_AZ"), start=1)
+    ]
+    forms = [
+        r"ALPHA_STATS: level=master_tile nonzero_frac=\S+ min=\S+ max=\S+ shape=\(320, 180\)",
+        r"MT_PIPELINE: altaz_cleanup applied: masked_used=True mask2d_used=True mask2d_applied=\w+ threshold=0.001",
+        r"MT_PIPELINE: lecropper_applied=\w+, quality_crop=False, altaz_cleanup=\w+, quality_gate=False, "
+        r"salvage_mode=False",
+    ]
+    for form in forms:
+        assert {rule for rule, _, text in log if re.fullmatch(form, text)} == {"patched", "before"}, form
+
+
+def test_masters_tells_the_two_folders_apart(demo: Ran) -> None:
+    assert zemo_diag.run(["masters", str(demo.out / "before"), "-q"]) == 1
+    assert zemo_diag.run(["masters", str(demo.out / "patched"), "-q"]) == 0
+
+
+def test_the_picture_shows_both_alike(demo: Ran) -> None:
+    assert sorted(path.name for path in (demo.out / "pictures").iterdir()) == [f"tile_00{i}.png" for i in range(1, 5)]
+    picture = np.asarray(Image.open(demo.out / "pictures" / "tile_001.png"))
+    left, right = picture[:320, :192], picture[:320, 192:]
+    blank = [float(np.mean((half == BLANK_COLOR).all(axis=2))) for half in (left, right)]
+    assert blank[0] > 0.7
+    assert blank[1] == 0
+
+
+def test_nothing_private_is_left_in_what_people_attach(demo: Ran, capsys: pytest.CaptureFixture[str]) -> None:
+    assert Ran(None, demo.out, "--demo", "--format", "markdown").code == 0
+    texts = [capsys.readouterr().out, json.dumps(demo.document)]
+    texts += [(demo.out / name).read_text(encoding="utf-8") for name in ("phase3.log", "phase3.json")]
+    for text in texts:
+        for private in (str(demo.out.parent), "0badcafe", "45.67", "-34.56", "SITELAT"):
+            assert private not in text
+
+
+# ---------------------------------------------------------------------------------------- rules and options
+
+
+def test_an_equatorial_run_warns_once_and_cleans_nothing(tmp_path: Path) -> None:
+    ran = Ran(write_lights(tmp_path / "lights", EQ_TILE), tmp_path / "out", "--only", "patched")
+    warning = "ALTaz cleanup requested but no ALT_AZ frames detected -> disabled (EQ-only run)."
+    assert [line for line in ran.log() if line[1] == "WARN"] == [("patched", "WARN", warning)]
+    assert [(t["patched"]["cleanup_enabled"], t["patched"]["blank_pixels"]) for t in ran.run["tiles"]] == [(False, 0)]
+    assert ran.run["log_message"] == warning
+    assert list((ran.out / "before").iterdir()) == []
+    assert (ran.code, ran.run["tiles"][0]["before"]) == (0, None)
+
+
+def test_only_before_cleans_what_was_asked_for(lights: Path, tmp_path: Path) -> None:
+    ran = Ran(lights, tmp_path / "out", "--only", "before")
+    assert [tile["before"]["cleanup_enabled"] for tile in ran.run["tiles"]] == [True, True]
+    assert [tile["patched"] for tile in ran.run["tiles"]] == [None, None]
+    off = Ran(lights, tmp_path / "off", "--altaz-cleanup", "off", "--only", "before")
+    assert [tile["before"]["cleanup_enabled"] for tile in off.run["tiles"]] == [False, False]
+
+
+def test_the_options_reach_the_masters_and_the_frames_are_only_read(lights: Path, tmp_path: Path) -> None:
+    before = state_of(lights)
+    options = ("--kappa-low", "1.5", "--kappa-high", "2", "--weights", "noise", "--jobs", "1", "--only", "patched")
+    ran = Ran(lights, tmp_path / "out", *options)
+    header = fits.getheader(ran.out / "patched" / "master_tile_001.fits")
+    assert (header["ZMT_KAPLO"], header["ZMT_KAPHI"], header["ZMT_WGHT"]) == (1.5, 2.0, "noise_variance")
+    assert ran.run["plan"]["at_a_time"] == 1
+    assert state_of(lights) == before
+
+
+def test_a_dry_run_tells_the_plan_and_writes_nothing(
+    lights: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    before = state_of(tmp_path)
+    code = zemo_diag.run(["phase3", str(lights), "-o", str(tmp_path / "out"), "--dry-run", "--format", "json"])
+    run = json.loads(capsys.readouterr().out)["phase3"]
+    assert (code, run["dry_run"], run["plan"]["masters"]) == (0, True, 3)
+    assert 0 < run["plan"]["disk_bytes"] < run["plan"]["disk_free_bytes"]
+    assert 0 < run["plan"]["memory_bytes"] < run["plan"]["memory_limit_bytes"]
+    assert state_of(tmp_path) == before
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["lights"]
+
+
+# --------------------------------------------------------------------------------------- the output folder
+
+
+@pytest.mark.parametrize(
+    ("out", "words"),
+    [
+        ("lights", "only read"),
+        ("lights/tile_eq/out", "only read"),
+        ("full", "--force"),
+        ("file", "no folder"),
+        ("none/out", "no folder"),
+    ],
+)
+def test_a_folder_that_is_not_safe_is_refused(
+    out: str, words: str, lights: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "full").mkdir()
+    (tmp_path / "full" / "mine.txt").touch()
+    (tmp_path / "file").touch()
+    before = state_of(tmp_path)
+    assert zemo_diag.run(["phase3", str(lights), "-o", str(tmp_path / out), "-q"]) == 2
+    assert words in capsys.readouterr().err
+    assert state_of(tmp_path) == before
+
+
+def test_force_builds_beside_what_is_there(lights: Path, tmp_path: Path) -> None:
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "mine.txt").write_text("mine", encoding="utf-8")
+    ran = Ran(lights, tmp_path / "out", "--force", "--only", "patched")
+    assert (ran.code, ran.run["built"]) == (0, 2)
+    assert (ran.out / "mine.txt").read_text(encoding="utf-8") == "mine"
+
+
+def test_a_second_run_keeps_what_is_finished(lights: Path, tmp_path: Path) -> None:
+    first = Ran(lights, tmp_path / "out")
+    assert (first.run["built"], first.run["copied"], first.run["kept"]) == (3, 1, 0)
+    made = {name: when for name, when in state_of(first.out).items() if name.endswith(".fits")}
+    again = Ran(lights, tmp_path / "out")
+    assert (again.run["built"], again.run["copied"], again.run["kept"]) == (0, 0, 4)
+    assert again.run["tiles"] == first.run["tiles"]
+    assert {name: when for name, when in state_of(first.out).items() if name.endswith(".fits")} == made
+    os.utime(next((lights / "tile_altaz").iterdir()))
+    (first.out / "before" / "master_tile_002.fits").unlink()
+    third = Ran(lights, tmp_path / "out")
+    assert (third.run["built"], third.run["copied"], third.run["kept"]) == (2, 1, 1)
+    (first.out / "patched" / "master_tile_001.fits").unlink()
+    fourth = Ran(lights, tmp_path / "out")
+    assert (fourth.run["built"], fourth.run["copied"], fourth.run["kept"]) == (1, 1, 2)
+
+
+def test_other_options_are_refused_and_force_begins_anew(
+    lights: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    Ran(lights, tmp_path / "out", "--only", "patched")
+    capsys.readouterr()
+    assert Ran(lights, tmp_path / "out", "--kappa-low", "2").code == 2
+    assert "kappa_low=3.0" in capsys.readouterr().err
+    forced = Ran(lights, tmp_path / "out", "--kappa-low", "2", "--force", "--only", "patched")
+    assert (forced.code, forced.run["built"], forced.run["kept"]) == (0, 2, 0)
+    shutil.rmtree(lights / "tile_eq")
+    left = Ran(lights, tmp_path / "out", "--kappa-low", "2", "--only", "patched")
+    assert [path.name for path in (left.out / "patched").iterdir()] == ["master_tile_001.fits"]
+    assert left.run["tiles"][0]["eqmode"] == "ALT_AZ"
+
+
+# ------------------------------------------------------------------------------------------------- trouble
+
+
+def test_a_truncated_frame_is_named_and_the_others_are_stacked(lights: Path, tmp_path: Path) -> None:
+    cut = sorted((lights / "tile_eq").iterdir())[2]
+    cut.write_bytes(cut.read_bytes()[: cut.stat().st_size // 2])
+    ran = Ran(lights, tmp_path / "out", "--only", "patched")
+    assert (ran.code, ran.codes) == (0, ["ZD001"])
+    assert cut.name in json.dumps(ran.document["findings"][0])
+    assert [tile["patched"]["stacked"] for tile in ran.run["tiles"]] == [3, 2]
+
+
+def test_a_frame_without_values_is_named(lights: Path, tmp_path: Path) -> None:
+    dead = sorted((lights / "tile_eq").iterdir())[0]
+    header = fits.getheader(dead)
+    fits.writeto(dead, np.full((160, 120), np.nan, np.float32), header, overwrite=True, output_verify="silentfix")
+    ran = Ran(lights, tmp_path / "out", "--only", "patched")
+    assert (ran.code, ran.codes) == (0, ["ZD406"])
+    assert ran.document["findings"][0]["evidence"] == [dead.name]
+
+
+def test_frames_of_elsewhere_go_to_a_retry_tile_of_the_same_mode(tmp_path: Path) -> None:
+    elsewhere = replace(EQ_TILE, start_utc="2025-07-12T03:00:00", frames=1, offset_deg=(3.0, 3.0))
+    ran = Ran(write_lights(tmp_path / "lights", EQ_TILE, elsewhere, ALTAZ_TILE), tmp_path / "out")
+    tiles = {tile["tile_id"]: tile for tile in ran.run["tiles"]}
+    assert sorted(tiles) == [1, 2, 3]
+    retried = tiles[3]
+    assert (retried["retry_of"], retried["eqmode"], retried["frames"]) == (2, "EQ", 1)
+    assert (retried["before"]["cleanup_enabled"], retried["patched"]["cleanup_enabled"]) == (True, False)
+    assert {"ZD405", "ZD408"} <= set(ran.codes)
+    assert Ran(tmp_path / "lights", tmp_path / "out").run["kept"] == 6
+
+
+def test_a_disk_that_is_too_small_is_refused_before_anything_is_written(
+    lights: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(phase3_plan, "free_disk_bytes", lambda _output: 100_000)
+    assert Ran(lights, tmp_path / "out").code == 2
+    error = capsys.readouterr().err
+    assert "make room" in error
+    assert error.count("\n") == 1
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_full_disk_ends_the_run_and_the_next_one_goes_on(
+    lights: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    original = worker._write_master
+
+    def full(image: Any, alpha: Any, header: Any, job: Any, scratch: Path) -> Path:
+        if job.tile_id == 2:
+            (scratch / "master.fits").write_bytes(b"half")
+            raise OSError(errno.ENOSPC, "No space left on device")
+        return original(image, alpha, header, job, scratch)
+
+    monkeypatch.setattr(worker, "_write_master", full)
+    ran = Ran(lights, tmp_path / "out", "--jobs", "1")
+    assert (ran.code, ran.run["disk_full"]) == (2, True)
+    assert ran.codes == ["ZD404", "ZD409"]
+    assert sorted(path.name for path in (ran.out / "patched").iterdir()) == ["master_tile_001.fits"]
+    monkeypatch.undo()
+    again = Ran(lights, tmp_path / "out")
+    assert (again.code, again.run["kept"], again.run["built"]) == (0, 1, 2)
+
+
+def test_one_failing_tile_is_an_error_and_the_others_are_built(
+    lights: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    original = worker._align_group
+
+    def fail(group: Any, job: Any, scratch: Path) -> Any:
+        if job.tile_id == 1:
+            raise RuntimeError("something odd")
+        return original(group, job, scratch)
+
+    monkeypatch.setattr(worker, "_align_group", fail)
+    ran = Ran(lights, tmp_path / "out")
+    assert (ran.code, ran.codes) == (1, ["ZD404", "ZD402"])
+    assert ran.run["tiles"][0]["patched"]["error"] == "something odd"
+    assert sorted(path.name for path in (ran.out / "patched").iterdir()) == ["master_tile_002.fits"]
+
+
+def test_ctrl_c_gives_what_is_known(lights: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    original = worker._write_master
+
+    def stop(image: Any, alpha: Any, header: Any, job: Any, scratch: Path) -> Path:
+        if job.tile_id == 2:
+            raise KeyboardInterrupt
+        return original(image, alpha, header, job, scratch)
+
+    monkeypatch.setattr(worker, "_write_master", stop)
+    ran = Ran(lights, tmp_path / "out", "--jobs", "1")
+    assert (ran.code, ran.document["interrupted"]) == (130, True)
+    assert [tile["patched"] is not None for tile in ran.run["tiles"]] == [True, False]
+    assert sorted(path.name for path in (ran.out / "patched").iterdir()) == ["master_tile_001.fits"]
+
+
+@pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="kills as POSIX does")
+def test_a_killed_run_leaves_whole_masters_and_the_next_one_goes_on(lights: Path, tmp_path: Path) -> None:
+    code = (
+        "import os, signal, sys, zemosaic_worker as worker, zemo_diag\n"
+        "original = worker._write_master\n"
+        "def kill(image, alpha, header, job, scratch):\n"
+        "    if job.tile_id == 2:\n"
+        "        (scratch / 'master.fits').write_bytes(b'half')\n"
+        "        os.kill(os.getpid(), signal.SIGKILL)\n"
+        "    return original(image, alpha, header, job, scratch)\n"
+        "worker._write_master = kill\n"
+        "zemo_diag.run(sys.argv[1:])"
+    )
+    out = tmp_path / "out"
+    done = subprocess.run(
+        [sys.executable, "-c", code, "phase3", str(lights), "-o", str(out), "--jobs", "1"],
+        env=os.environ | {"PYTHONPATH": f"{ROOT / 'tools'}{os.pathsep}{ROOT}"},
+        check=False,
+    )
+    assert done.returncode == -signal.SIGKILL
+    left = sorted(path.name for path in (out / "patched").iterdir())
+    assert [name for name in left if name.endswith(".fits")] == ["master_tile_001.fits"]
+    assert any(name.startswith(".phase3_scratch") for name in left)
+    again = Ran(lights, out)
+    assert (again.code, again.run["kept"], again.run["built"], again.run["copied"]) == (0, 1, 2, 1)
+    assert sorted(path.name for path in (out / "patched").iterdir()) == ["master_tile_001.fits", "master_tile_002.fits"]
+
+
+def test_without_pillow_there_are_masters_and_a_note(
+    lights: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def missing() -> None:
+        raise InputError("pictures need Pillow")
+
+    monkeypatch.setattr(phase3, "require_pillow", missing)
+    ran = Ran(lights, tmp_path / "out", "--only", "patched")
+    assert (ran.code, ran.codes) == (0, ["ZD411"])
+    assert ran.run["tiles"][0]["picture"] is None
+
+
+def test_without_the_extra_it_is_one_sentence(
+    lights: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def missing() -> None:
+        raise align_stack.MissingExtraError("aligning needs astroalign: pip install 'zemo-diag[phase3]'")
+
+    monkeypatch.setattr(align_stack, "require_phase3_extra", missing)
+    assert Ran(lights, tmp_path / "out").code == 2
+    assert "zemo-diag[phase3]" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [((), "--demo"), (("lights", "--demo"), "one of the two"), (("lights", "--dry-run", "--report", "a.md"), "writes")],
+)
+def test_wrong_usage_is_told(
+    options: tuple[str, ...], words: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert zemo_diag.run(["phase3", "-o", str(tmp_path / "out"), *options]) == 2
+    assert words in capsys.readouterr().err
