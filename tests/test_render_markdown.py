@@ -22,6 +22,8 @@ from tests.reports import (
     masters_report,
     nasty_report,
     parity_report,
+    phase3_planned_report,
+    phase3_report,
     tile_parity,
 )
 from zemo_diagnostics.markdown_text import code, fence, fit, prose, size
@@ -124,7 +126,7 @@ def check_shape(markdown: str, rows: int) -> None:
 
 
 def test_nasty_texts_change_nothing_of_the_shape() -> None:
-    check_shape(render_markdown(nasty_report()), rows=6)
+    check_shape(render_markdown(nasty_report()), rows=8)
 
 
 @settings(max_examples=150, deadline=None)
@@ -133,7 +135,7 @@ def test_no_text_changes_the_shape(text: str) -> None:
     html = html_of(render_markdown(nasty_report(text)))
     tags = set(re.findall(r"</?(\w+)", without_code(html)))
     assert tags <= OUR_TAGS
-    assert html.count("<tr>") == 6
+    assert html.count("<tr>") == 8
     assert html.count("<details>") == 5
 
 
@@ -196,3 +198,13 @@ def test_masters_have_a_table_and_are_told_at_length() -> None:
 def test_of_many_masters_those_that_are_not_fine_come_first() -> None:
     rows = [line for line in render_markdown(many_masters_report()).splitlines() if line.startswith("| ")]
     assert [row.split(" | ")[3] for row in rows[2:12]] == ["empty"] * 10
+
+
+def test_phase3_is_a_table_and_its_outcomes_are_folded() -> None:
+    text = render_markdown(phase3_report())
+    assert "### Phase 3 before and after the patch" in text
+    assert "| 1 | `panel_1` | warning | EQ | 6 of 6 | on → off | 97 % | 0.30 % |" in text
+    assert "tile 1 (EQ): 97 % blank before, 0.30 % after" in text
+    planned = render_markdown(phase3_planned_report())
+    assert "| 1 | `panel_1` | ok | EQ | 6 | on | off | twice |" in planned
+    assert "What became of each tile" not in planned

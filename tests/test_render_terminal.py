@@ -22,10 +22,15 @@ from tests.reports import (
     masters_report,
     nasty_report,
     parity_report,
+    phase3_planned_report,
+    phase3_report,
+    phase3_trouble_report,
     run_gating,
+    run_phase3,
     tile_gating,
     tile_master,
     tile_parity,
+    tile_phase3,
     variant_run,
 )
 from zemo_diagnostics import sentences, wording
@@ -196,6 +201,80 @@ Verdict
 """
 
 
+PHASE3_100_FROM_LINE_5 = """\
+
+Run
+  summary            WORKER_EQMODE_SUMMARY: eq=6 altaz=6 unknown=0 total=12 contains_altaz=True
+  cleanup asked for  on
+  cleanup in effect  on: 6 of 12 frames are ALT_AZ
+  masters            before and patched: 3 built, 1 copied (the same flag under both rules)
+  estimate           2 tiles at a time; memory up to 300 MiB of 12.0 GiB (free memory); disk up to
+                     90.0 MiB of 75.0 GiB free
+
+Tiles
+             tile  name     mode    frames  cleanup   blank before  blank after
+  ! warning     1  panel_1  EQ      6 of 6  on → off  97 %          0.30 %
+                   before: partly empty, 3.0 % valid, 97 % blank, median 812 / 795 / 80 ADU
+                   patched: fine, 99.7 % valid, 0.30 % blank, median 812 / 795 / 80 ADU
+  ✓ ok          2  panel_2  ALT_AZ  6 of 6  on        2.5 %         2.5 %
+                   before and patched: fine, 98 % valid, 2.5 % blank, median 812 / 795 / 80 ADU
+
+What became of them
+  tile 1 (EQ): 97 % blank before, 0.30 % after
+  tile 2 (ALT_AZ): 2.5 % blank under both rules, the same file
+
+Findings
+  ! warning  ZD401  The old rule wipes this tile, the patch keeps it (tile 1)
+      97 % of it is blank before the patch, 0.3 % after.
+      see: before/master_tile_001.fits
+      to do: Build your mosaics with a ZeMosaic that has the patch.
+
+Verdict
+  ! warning  2 tiles; wiped before the patch: 1, wiped after it: 0; 1 warning
+"""
+
+PHASE3_60_FROM_LINE_7 = """\
+
+Run
+  summary: WORKER_EQMODE_SUMMARY: eq=6 altaz=6 unknown=0
+    total=12 contains_altaz=True
+  cleanup asked for: on
+  cleanup in effect: on: 6 of 12 frames are ALT_AZ
+  masters: before and patched: 3 built, 1 copied (the same
+    flag under both rules)
+  estimate: 2 tiles at a time; memory up to 300 MiB of
+    12.0 GiB (free memory); disk up to 90.0 MiB of 75.0 GiB
+    free
+
+Tiles
+  ! warning  tile 1, panel_1
+      tile 1 (EQ): 97 % blank before, 0.30 % after
+      frames: 6 of 6; cleanup: on → off
+      before: partly empty, 3.0 % valid, 97 % blank, median
+        812 / 795 / 80 ADU
+      patched: fine, 99.7 % valid, 0.30 % blank, median 812
+        / 795 / 80 ADU
+  ✓ ok  tile 2, panel_2
+      tile 2 (ALT_AZ): 2.5 % blank under both rules, the
+        same file
+      frames: 6 of 6; cleanup: on
+      before and patched: fine, 98 % valid, 2.5 % blank,
+        median 812 / 795 / 80 ADU
+
+Findings
+  ! warning  ZD401  The old rule wipes this tile, the patch
+      keeps it (tile 1)
+      97 % of it is blank before the patch, 0.3 % after.
+      see: before/master_tile_001.fits
+      to do: Build your mosaics with a ZeMosaic that has the
+        patch.
+
+Verdict
+  ! warning  2 tiles; wiped before the patch: 1, wiped after
+      it: 0; 1 warning
+"""
+
+
 def test_gating_at_100_columns() -> None:
     assert drawn(gating_report(), 100) == GATING_100.splitlines()
 
@@ -210,6 +289,31 @@ def test_parity_at_100_columns() -> None:
 
 def test_parity_at_60_columns() -> None:
     assert drawn(parity_report(), 60)[7:] == PARITY_60_FROM_LINE_8.splitlines()
+
+
+def test_phase3_at_100_columns() -> None:
+    assert drawn(phase3_report(), 100)[4:] == PHASE3_100_FROM_LINE_5.splitlines()
+
+
+def test_phase3_at_60_columns() -> None:
+    assert drawn(phase3_report(), 60)[6:] == PHASE3_60_FROM_LINE_7.splitlines()
+
+
+def test_a_planned_run_has_no_measures_and_a_run_in_trouble_names_what_is_missing() -> None:
+    planned = "\n".join(drawn(phase3_planned_report(), 100))
+    assert "twice" in planned
+    assert "What became of them" not in planned
+    assert planned.endswith("2 tiles planned, nothing was built; no findings")
+    lines = drawn(phase3_trouble_report(), 100)
+    assert "  tile 2 (EQ): failed: no space" in lines
+    assert "  tile 3 (EQ): not built" in lines
+    assert next(line for line in lines if "panel_3" in line).startswith("  i note")
+
+
+def test_very_many_tiles_of_phase3_are_counted() -> None:
+    run = run_phase3(*(tile_phase3(i, "ALT_AZ", (0.0, 0.0)) for i in range(1, 62)))
+    lines = drawn(replace(phase3_report(), phase3=run, findings=()), 100)
+    assert "  … 61 more tiles, all fine; the whole report: --report report.json" in lines
 
 
 def test_the_evidence_is_a_column_where_there_is_room() -> None:
@@ -254,8 +358,7 @@ def test_marks_are_ascii_where_asked() -> None:
 
 def test_the_verdict_is_last() -> None:
     for make in SAMPLES.values():
-        lines = drawn(make(), 200)
-        assert lines[-2] == "Verdict"
+        assert "Verdict" in drawn(make(), 200)[-3:]
     assert "interrupted: this is what was known by then" in drawn(interrupted_report(), 200)[-1]
 
 

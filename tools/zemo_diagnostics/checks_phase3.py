@@ -93,7 +93,7 @@ def tile_failed(phase3: RunPhase3) -> Iterator[Found]:
     for tile in phase3.tiles:
         errors = dict.fromkeys(build.error for build in (tile.patched, tile.before) if build and build.error)
         for error in errors:
-            yield Found(f"{error}.", tile.tile_id)
+            yield Found(f"{error[:1].upper()}{error[1:]}.", tile.tile_id)
 
 
 @check(
@@ -208,11 +208,11 @@ def memory_is_short(phase3: RunPhase3) -> Iterator[Found]:
     Level.INFO,
     "No pictures were drawn",
     needs="phase3",
-    remedy='Install Pillow (pip install "pillow>=10.1") and run the same command again: only the pictures are made.',
+    remedy="Do what the reason says, and run the same command again: only the pictures are made.",
 )
 def pictures_missing(phase3: RunPhase3) -> Iterator[Found]:
-    """The masters are complete; only the pictures of them need Pillow, which is not installed."""
-    if phase3.no_pictures:
+    """What is missing is only pictures: they need Pillow, which is optional, and room on the disk."""
+    if phase3.no_pictures and not phase3.disk_full:
         yield Found(f"{phase3.no_pictures[0].upper()}{phase3.no_pictures[1:]}.")
 
 

@@ -142,9 +142,11 @@ def master_state(tile: TileMaster, levels: dict[int, Level]) -> tuple[State, str
     return state, tile.verdict.value
 
 
-def phase3_state(tile: TilePhase3, levels: dict[int, Level]) -> State:
-    """Give the mark of a tile of Phase 3: what the findings say of it."""
-    return _LEVEL_STATES[levels[tile.tile_id]] if tile.tile_id in levels else State.OK
+def phase3_state(tile: TilePhase3, levels: dict[int, Level], *, planned: bool) -> State:
+    """Give the mark of a tile of Phase 3: what the findings say of it; a note where it was not reached."""
+    if tile.tile_id in levels:
+        return _LEVEL_STATES[levels[tile.tile_id]]
+    return State.OK if planned or tile.before or tile.patched else State.NOTE
 
 
 def report_state(exit_code: int, levels: Iterable[Level]) -> State:

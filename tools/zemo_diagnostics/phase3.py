@@ -9,7 +9,7 @@ from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
-from .errors import FrameError, InputError
+from .errors import FrameError, InputError, OutputError
 from .functions_under_test import MasterTileFunctions
 from .phase3_build import Builder, DiskFullError, Phase3Options
 from .phase3_folder import LOG_NAME, PICTURES_NAME, prepare
@@ -116,7 +116,7 @@ def _planned(builder: Builder, plan: BuildPlan) -> RunPhase3:
 
 def _measured(run: RunPhase3, builder: Builder, say: Say, *, disk_full: bool) -> RunPhase3:
     """Measure every master that is there; of tiles that were not reached, give what was planned."""
-    no_pictures = _why_no_pictures()
+    no_pictures = "the disk became full" if disk_full else _why_no_pictures()
     pairs = [pair for tile in run.tiles for pair in _pairs(tile.tile_id, builder)]
     planned = {tile.tile_id: tile for tile in run.tiles}
     done: list[TilePhase3] = []
@@ -124,8 +124,9 @@ def _measured(run: RunPhase3, builder: Builder, say: Say, *, disk_full: bool) ->
         say("measuring masters", i / len(pairs))
         tile = planned[pair.root]
         if pair.first is not None:
-            tile = _identified(tile, pair)
-            tile = _with_builds(tile, pair, builder.folder, draw=not no_pictures and not disk_full)
+            tile, measured = _with_builds(_identified(tile, pair), pair, picture=not no_pictures)
+            if measured and not no_pictures:
+                tile, no_pictures = _drawn(tile, measured, builder.folder)
         done.append(tile)
     return replace(
         run,
@@ -176,24 +177,25 @@ def _identified(tile: TilePhase3, pair: _Pair) -> TilePhase3:
     )
 
 
-def _with_builds(tile: TilePhase3, pair: _Pair, folder: Path, *, draw: bool) -> TilePhase3:
-    """Measure a tile's masters, and draw them."""
-    same = bool(pair.patched and pair.before and pair.patched.path and pair.before.path) and filecmp.cmp(
-        pair.patched.path, pair.before.path, shallow=False
-    )
-    after = _measure(pair.patched, picture=draw)
-    before = after if same else _measure(pair.before, picture=draw)
+def _with_builds(tile: TilePhase3, pair: _Pair, *, picture: bool) -> tuple[TilePhase3, list[tuple[str, MeasuredFile]]]:
+    """Measure a tile's masters; give them too, for the picture."""
+    files = [result.path for result in (pair.patched, pair.before) if result and result.path]
+    same = len(files) == 2 and filecmp.cmp(files[0], files[1], shallow=False)
+    after = _measure(pair.patched, picture=picture)
+    before = after if same else _measure(pair.before, picture=picture)
     measured = [(rule, one) for rule, one in ((BEFORE, before), (PATCHED, after)) if isinstance(one, MeasuredFile)]
-    picture = f"{PICTURES_NAME}/tile_{tile.tile_id:03d}.png" if draw and measured else None
-    if picture:
+    builds = _build(pair.before, before, BEFORE), _build(pair.patched, after, PATCHED)
+    return replace(tile, before=builds[0], patched=builds[1], same_bytes=same), measured
+
+
+def _drawn(tile: TilePhase3, measured: list[tuple[str, MeasuredFile]], folder: Path) -> tuple[TilePhase3, str]:
+    """Draw a tile's masters; why that failed, which is no reason to give up the report."""
+    picture = f"{PICTURES_NAME}/tile_{tile.tile_id:03d}.png"
+    try:
         draw_tile(measured, folder / picture)
-    return replace(
-        tile,
-        before=_build(pair.before, before, BEFORE),
-        patched=_build(pair.patched, after, PATCHED),
-        same_bytes=same,
-        picture=picture,
-    )
+    except OutputError as error:
+        return tile, str(error)
+    return replace(tile, picture=picture), ""
 
 
 def _measure(result: Any, *, picture: bool) -> MeasuredFile | str | None:

@@ -122,7 +122,7 @@ def _tables(report: Report) -> Iterator[str]:
 def _phase3_table(run: RunPhase3, report: Report) -> Iterator[str]:
     """Give what became of each tile, or what is planned."""
     levels = tile_levels(report.findings)
-    states = {tile.tile_id: phase3_state(tile, levels) for tile in run.tiles}
+    states = {tile.tile_id: phase3_state(tile, levels, planned=run.dry_run) for tile in run.tiles}
     many = len(run.tiles) >= MANY_TILES
     tiles = sorted(run.tiles, key=lambda tile: many and states[tile.tile_id] is State.OK)
     heads = sentences_phase3.PLAN_HEADS if run.dry_run else sentences_phase3.PHASE3_HEADS

@@ -8,7 +8,10 @@ from .results_phase3 import BEFORE, PATCHED, BuildPlan, RunPhase3, TileBuild, Ti
 from .wording import MISSING, fraction, human_bytes, number, on_off, plural
 
 # What `phase3_cells` gives, and what `plan_cells` does in a dry run.
-PHASE3_HEADS = ("mode", "frames", "cleanup", "blank before", "blank after", "median before", "median after")
+PHASE3_HEADS = (
+    *("mode", "frames", "cleanup", "blank before", "blank after"),
+    *("valid before", "valid after", "median before", "median after"),
+)
 PLAN_HEADS = ("mode", "frames", "cleanup before", "cleanup after", "built")
 
 
@@ -81,9 +84,12 @@ def _level(value: float | None) -> str:
 
 
 def frames_words(tile: TilePhase3) -> str:
-    """Say how many frames were stacked, of how many: "18 of 20"."""
+    """Say how many frames were stacked, of how many, and where others went: "18 of 20, 2 not placed"."""
     build = tile.patched or tile.before
-    return str(tile.frames) if build is None else f"{build.stacked} of {build.frames}"
+    if build is None:
+        return str(tile.frames)
+    apart = ((len(build.not_placed), "not placed"), (len(build.unreadable), "unreadable"))
+    return ", ".join([f"{build.stacked} of {build.frames}", *(f"{count} {what}" for count, what in apart if count)])
 
 
 def phase3_cells(tile: TilePhase3) -> tuple[str, ...]:
@@ -94,6 +100,8 @@ def phase3_cells(tile: TilePhase3) -> tuple[str, ...]:
         flags_words(tile),
         blank_words(tile.before),
         blank_words(tile.patched),
+        valid_words(tile.before),
+        valid_words(tile.patched),
         median_words(tile.before),
         median_words(tile.patched),
     )

@@ -43,13 +43,13 @@ def tile_line(mark: Text, tile_id: int, name: str, page: Page) -> list[Text]:
     return wrap(mark.append(f"  tile {tile_id}, {name}"), page, indent=2, hang=4)
 
 
-def tiles_left_out(count: int, shown: int, wrong: int, page: Page) -> Iterator[Text]:
+def tiles_left_out(count: int, shown: int, wrong: int, page: Page, *, rest: str = REST) -> Iterator[Text]:
     """Say how many tiles were not shown, how many of them are fine, and where they are."""
     if count == 0:
         yield from say("none", page, indent=2)
     if count > shown:
         fine = "all fine" if shown == wrong else f"{count - wrong} of them fine"
-        text = f"{page.more} {wording.plural(count - shown, 'more tile')}, {fine}; {REST}"
+        text = f"{page.more} {wording.plural(count - shown, 'more tile')}, {fine}; {rest}"
         yield from say(text, page, indent=2, hang=2)
 
 

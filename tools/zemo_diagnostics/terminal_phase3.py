@@ -8,12 +8,14 @@ from rich.text import Text
 
 from . import sentences_phase3
 from .finding_groups import State, phase3_state, tile_levels
-from .layout import Page, columns
+from .layout import Page, columns, drawable
 from .results import Report
 from .results_phase3 import RunPhase3, TilePhase3
 from .terminal_parts import MAX_TILES, MAX_TILES_OF_MANY, TABLE_WIDTH, fact, heading, say, tile_line, tiles_left_out
 
 States = dict[int, State]
+
+_REST = "the whole report: --report report.json"  # -o names the folder of the masters
 
 
 def phase3_lines(run: RunPhase3, report: Report, page: Page) -> Iterator[Text]:
@@ -23,7 +25,7 @@ def phase3_lines(run: RunPhase3, report: Report, page: Page) -> Iterator[Text]:
         yield from fact(label, text, page)
     yield from heading("Tiles")
     levels = tile_levels(report.findings)
-    states = {tile.tile_id: phase3_state(tile, levels) for tile in run.tiles}
+    states = {tile.tile_id: phase3_state(tile, levels, planned=run.dry_run) for tile in run.tiles}
     wrong = [tile for tile in run.tiles if states[tile.tile_id] is not State.OK]
     shown: Sequence[TilePhase3] = run.tiles
     if len(run.tiles) > MAX_TILES:
@@ -33,7 +35,7 @@ def phase3_lines(run: RunPhase3, report: Report, page: Page) -> Iterator[Text]:
             yield from _stacked(tile, run, states, page)
     elif shown:
         yield from _table(shown, run, states, page)
-    yield from tiles_left_out(len(run.tiles), len(shown), len(wrong), page)
+    yield from tiles_left_out(len(run.tiles), len(shown), len(wrong), page, rest=_REST)
 
 
 def _stacked(tile: TilePhase3, run: RunPhase3, states: States, page: Page) -> Iterator[Text]:
@@ -52,7 +54,7 @@ def _table(tiles: Sequence[TilePhase3], run: RunPhase3, states: States, page: Pa
     """Give the tiles as a table, and beneath it what became of each, in a sentence."""
     heads = sentences_phase3.PLAN_HEADS if run.dry_run else sentences_phase3.PHASE3_HEADS[:5]
     rows: list[tuple[Text | str, ...]] = [
-        (page.mark(states[tile.tile_id]), str(tile.tile_id), tile.name, *_cells(tile, run)) for tile in tiles
+        (page.mark(states[tile.tile_id]), str(tile.tile_id), tile.name, *_cells(tile, run, page)) for tile in tiles
     ]
     head, *laid_out = columns(("", "tile", "name", *heads), rows, page, right=(1,))
     yield from head
@@ -68,6 +70,7 @@ def _table(tiles: Sequence[TilePhase3], run: RunPhase3, states: States, page: Pa
             yield from say(sentences_phase3.verdict_sentence(tile), page, indent=2, hang=2)
 
 
-def _cells(tile: TilePhase3, run: RunPhase3) -> tuple[str, ...]:
+def _cells(tile: TilePhase3, run: RunPhase3, page: Page) -> tuple[str, ...]:
     """Give the cells of one tile; medians stand beneath."""
-    return sentences_phase3.plan_cells(tile, run) if run.dry_run else sentences_phase3.phase3_cells(tile)[:5]
+    cells = sentences_phase3.plan_cells(tile, run) if run.dry_run else sentences_phase3.phase3_cells(tile)[:5]
+    return tuple(drawable(cell, unicode=page.unicode) for cell in cells)
