@@ -136,7 +136,7 @@ def test_no_text_changes_the_shape(text: str) -> None:
     tags = set(re.findall(r"</?(\w+)", without_code(html)))
     assert tags <= OUR_TAGS
     assert html.count("<tr>") == 8
-    assert html.count("<details>") == 5
+    assert html.count("<details>") == 6
 
 
 @pytest.mark.parametrize(
