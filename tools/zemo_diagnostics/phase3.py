@@ -78,7 +78,7 @@ def run_both_rules(
     run = _planned(builder, plan)
     if options.dry_run:
         return run, False
-    check_disk(plan, manifest.folder)
+    check_disk(plan, manifest.folder, options.rules)
     prepare(manifest.folder)
     interrupted = disk_full = False
     with Phase3Log(manifest.folder / LOG_NAME, plan.masters, say, private_words()) as log:

@@ -164,7 +164,7 @@ class Builder:
     def _build_rule(self, rule: str, plan: BuildPlan, log: Phase3Log) -> None:
         """Build the masters of one rule, but for those that are there."""
         for name in self.functions.remove_stale_scratch(self.folder / rule):
-            log.tell(rule, f"removed what a killed run left behind: {name}")
+            log.tell(rule, f"P3_SCRATCH: removed what a process that ended left behind: {name}")
         self.results[rule].update(self._kept[rule])
         if rule == BEFORE:
             self.results[rule] = self._with_shared(self.results[rule])

@@ -70,8 +70,8 @@ def _holds_anything(folder: Path) -> bool:
 
 
 def _emptied(made: Manifest, options: Mapping[str, JsonScalar]) -> Manifest:
-    """Give a manifest without tiles that still knows, through the old one's, which files are to go."""
-    return Manifest(made.folder, dict(options), made.tiles)
+    """Give the manifest with other options; the old masters are removed when the new ones are begun."""
+    return Manifest(made.folder, dict(options), made.tiles, was_there=True)
 
 
 def prepare(output: Path) -> None:

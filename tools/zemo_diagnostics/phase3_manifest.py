@@ -37,11 +37,15 @@ class FinishedTile:
 
 @dataclass
 class Manifest:
-    """The finished tiles of a folder, by rule and number, and the options that they were made with."""
+    """The finished tiles of a folder, by rule and number, and the options that they were made with.
+
+    Where it `was_there` before this run, the folder is our own, and every ``master_tile_*.fits`` in it too.
+    """
 
     folder: Path
     options: dict[str, JsonScalar]
     tiles: dict[str, dict[int, FinishedTile]] = field(default_factory=lambda: {rule: {} for rule in RULES})
+    was_there: bool = False
 
     def note(self, rule: str, fingerprint: str, result: Any) -> None:
         """Note a tile that was built, and save; a tile that failed is not finished."""
@@ -99,10 +103,12 @@ class Manifest:
         return False
 
     def forget_others(self, rule: str, kept: Iterable[int]) -> None:
-        """Remove the masters of all other tiles, with what is known of them."""
-        for tile_id in set(self.tiles[rule]) - set(kept):
-            done = self.tiles[rule].pop(tile_id)
-            (self.folder / rule / done.result["path"]).unlink(missing_ok=True)
+        """Remove the masters of all other tiles from our own folder, also those that a stopped run did not note."""
+        self.tiles[rule] = {tile_id: self.tiles[rule][tile_id] for tile_id in kept}
+        names = {done.result["path"] for done in self.tiles[rule].values()}
+        for path in (self.folder / rule).glob("master_tile_*.fits") if self.was_there else ():
+            if path.name not in names:
+                path.unlink(missing_ok=True)
 
 
 def _write(part: Path, text: str) -> None:
@@ -116,7 +122,7 @@ def load_manifest(folder: Path) -> Manifest | None:
         document = json.loads((folder / MANIFEST_NAME).read_text(encoding="utf-8"))
         if document["made_by"] != MADE_BY:
             return None
-        manifest = Manifest(folder, dict(document["options"]))
+        manifest = Manifest(folder, dict(document["options"]), was_there=True)
         for rule in RULES:
             for key, told in document["tiles"][rule].items():
                 manifest.tiles[rule][int(key)] = FinishedTile(**told)

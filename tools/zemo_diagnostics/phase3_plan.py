@@ -109,7 +109,7 @@ def free_disk_bytes(output: Path) -> int:
     return shutil.disk_usage(place).free
 
 
-def check_disk(plan: BuildPlan, output: Path) -> None:
+def check_disk(plan: BuildPlan, output: Path, rules: Sequence[str]) -> None:
     """Refuse a run that its disk cannot hold.
 
     Raises
@@ -118,8 +118,8 @@ def check_disk(plan: BuildPlan, output: Path) -> None:
         How much is missing, and what to do.
     """
     if plan.masters and plan.disk_bytes > plan.disk_free_bytes:
+        less = ", or build one rule only (--only patched)" if len(rules) > 1 else ""
         raise OutputError(
             f"masters and scratch files take up to {human_bytes(plan.disk_bytes)}, and the disk of '{output}' has "
-            f"{human_bytes(plan.disk_free_bytes)} free: make room, name a folder on another disk, or build one rule "
-            "only (--only patched)"
+            f"{human_bytes(plan.disk_free_bytes)} free: make room, or name a folder on another disk{less}"
         )
