@@ -238,7 +238,7 @@ def test_a_second_run_keeps_what_is_finished(lights: Path, tmp_path: Path) -> No
     assert (fourth.run["built"], fourth.run["copied"], fourth.run["kept"]) == (1, 1, 2)
 
 
-def test_other_options_are_refused_and_force_begins_anew(
+def test_other_options_are_refused_and_force_builds_them_anew(
     lights: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     Ran(lights, tmp_path / "out", "--only", "patched")
@@ -247,6 +247,7 @@ def test_other_options_are_refused_and_force_begins_anew(
     assert "kappa_low=3.0" in capsys.readouterr().err
     forced = Ran(lights, tmp_path / "out", "--kappa-low", "2", "--force", "--only", "patched")
     assert (forced.code, forced.run["built"], forced.run["kept"]) == (0, 2, 0)
+    assert Ran(lights, tmp_path / "out", "--kappa-low", "2", "--force", "--only", "patched").run["kept"] == 2
     shutil.rmtree(lights / "tile_eq")
     left = Ran(lights, tmp_path / "out", "--kappa-low", "2", "--only", "patched")
     assert [path.name for path in (left.out / "patched").iterdir()] == ["master_tile_001.fits"]

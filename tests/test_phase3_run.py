@@ -128,6 +128,39 @@ class Failing(FakeTile):
         return super().outcome(group, tile_id, folder)[0], [retry] if retry else []
 
 
+def test_finished_tiles_count_in_the_summary_and_are_not_built_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fake, log = use(FakeTile(), monkeypatch), Log()
+    done = worker.MasterTileResult(2, "master_tile_002.fits", "ALT_AZ", True, 3, retry_tile_ids=(7,))
+    again = worker.MasterTileResult(7, "master_tile_007.fits", "ALT_AZ", True, 1, retry_of=2)
+    told: list[int] = []
+    run = worker.run_phase3_master_tiles(
+        [entries(1), entries(0)],
+        tmp_path,
+        finished={2: done, 7: again},
+        tile_callback=lambda tile: told.append(tile.tile_id),
+        progress_callback=log,
+    )
+    assert (sorted(fake.calls), told) == ([1], [1])
+    assert run.tiles[1:] == (done, again)
+    assert log.matching("WORKER_EQMODE_SUMMARY: eq=3 altaz=3 unknown=0 total=6 contains_altaz=True")
+    use(Failing(), monkeypatch)
+    renewed = worker.run_phase3_master_tiles([entries(1), entries(0)], tmp_path, finished={2: done, 7: again})
+    assert renewed.tiles[0].retry_tile_ids == (8,)
+
+
+def test_what_a_tile_callback_raises_ends_the_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    fake = use(FakeTile(), monkeypatch)
+
+    def stop(_tile: worker.MasterTileResult) -> None:
+        raise RuntimeError("enough")
+
+    with pytest.raises(RuntimeError, match="enough"):
+        worker.run_phase3_master_tiles([entries(1)] * 5, tmp_path, max_workers=1, tile_callback=stop)
+    assert len(fake.calls) < 5
+
+
 def test_retried_groups_get_the_next_free_numbers_and_keep_their_mode(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -352,6 +385,7 @@ def test_the_ragged_corners_of_a_turning_tile_go_either_way(both: dict[bool, tup
 def test_the_guard_saves_the_fourth_tile(both: dict[bool, tuple[worker.Phase3Run, Log]]) -> None:
     for run, log in both.values():
         assert run.tiles[3].cleanup_enabled
+        assert [tile.mask_dropped for tile in run.tiles] == [False, False, False, True]
         assert blank_fraction(run.tiles[3]) == 0.0
         assert log.levels_of("MT_PIPELINE: altaz_cleanup mask dropped: ") == {"WARN"}
         assert len(log.matching("MT_PIPELINE: altaz_cleanup mask dropped: ")) == 1

@@ -252,7 +252,7 @@ def masters(
 @click.option("--demo", is_flag=True, help="Simulate the frames of four telling tiles into OUT/frames, and take these.")
 @click.option("--dry-run", is_flag=True, help="Show the plan and the estimate; build and write nothing.")
 @report_options
-@click.option("--force", is_flag=True, help="Begin anew in a folder that is not empty, and overwrite reports.")
+@click.option("--force", is_flag=True, help="Build in OUT though it is not empty, and overwrite reports.")
 @click.option("-q", "--quiet", is_flag=True, help="No progress on stderr.")
 def phase3(
     folder: Path | None,

@@ -51,7 +51,7 @@ class Phase3Options:
     jobs : int or None
         Tiles at a time at most.
     dry_run, force : bool
-        Whether only to plan; whether to begin anew in a folder that is not empty.
+        Whether only to plan; whether to build in a folder that is not empty, or was made with other options.
     """
 
     requested: bool = True
@@ -115,9 +115,7 @@ class Builder:
                 self._kept[BEFORE].pop(member, None)
 
     def _known(self, rule: str) -> Results:
-        """Give the results that an earlier run left, unless all is to begin anew."""
-        if self.options.force:
-            return {}
+        """Give the results that an earlier run left."""
         kept = self.manifest.kept(rule, self._fingerprints[rule])
         return {tile_id: self._result_of(rule, tile_id) for tile_id in kept}
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 from .errors import OutputError
@@ -43,7 +44,8 @@ def open_manifest(output: Path, options: Mapping[str, JsonScalar], *, force: boo
     options : mapping
         What shapes the masters; a folder that was made with others is not gone on with.
     force : bool, keyword-only
-        Whether to begin anew in a folder that is not empty. Files that are not ours stay there.
+        Whether to build in a folder that holds something else, which stays there, or that was made with other options,
+        whose masters are removed. What is finished with the same options is kept all the same.
 
     Raises
     ------
@@ -51,8 +53,8 @@ def open_manifest(output: Path, options: Mapping[str, JsonScalar], *, force: boo
         Where the folder holds something else, or was made with other options.
     """
     made = load_manifest(output)
-    if made is not None and (made.options == dict(options) or force):
-        return made if made.options == dict(options) and not force else _emptied(made, options)
+    if made is not None and (force or made.options == dict(options)):
+        return replace(made, options=dict(options))
     if force or not _holds_anything(output):
         return Manifest(output, dict(options))
     if made is None:
@@ -60,18 +62,13 @@ def open_manifest(output: Path, options: Mapping[str, JsonScalar], *, force: boo
     other = [f"{name}={value}" for name, value in made.options.items() if options.get(name) != value]
     raise OutputError(
         f"'{output}' was made with other options or frames ({', '.join(other)}): run with those to go on, "
-        "name a new folder, or add --force to begin anew"
+        "name a new folder, or add --force to build them anew"
     )
 
 
 def _holds_anything(folder: Path) -> bool:
     """Tell whether there is anything in a folder."""
     return folder.is_dir() and next(folder.iterdir(), None) is not None
-
-
-def _emptied(made: Manifest, options: Mapping[str, JsonScalar]) -> Manifest:
-    """Give the manifest with other options; the old masters are removed when the new ones are begun."""
-    return Manifest(made.folder, dict(options), made.tiles, was_there=True)
 
 
 def prepare(output: Path) -> None:
