@@ -146,6 +146,8 @@ def test_a_tile_too_large_for_memory_is_compared_on_a_band_and_exits_0(
     assert full.rows == band.rows != whole.rows == (0, 512)
     assert 0 < full.rows[1] - full.rows[0] < 512
     assert abs((full.rows[0] + full.rows[1]) / 2 - 256) <= 1
+    one_row = full.estimated_bytes // (full.rows[1] - full.rows[0])
+    assert parity.PROCESS_BYTES + (80 << 20) - one_row < full.estimated_bytes <= parity.PROCESS_BYTES + (80 << 20)
     assert tile.verdict is Verdict.IDENTICAL
     assert "ZD206" in codes(report)
     assert exit_code(report) == 0

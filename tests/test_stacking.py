@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import os
 import subprocess
 import sys
@@ -98,6 +99,14 @@ def test_a_frame_that_breaks_off_is_named_and_no_file_is_left(
         stack(lights, tmp_path / "a.fits", debayer=False)
     assert name in str(caught.value)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["lights"]
+
+
+def test_a_frame_that_cannot_be_opened_is_left_out_and_named(lights: Path, fixtures: Path, tmp_path: Path) -> None:
+    (lights / "cut.fit.gz").write_bytes(gzip.compress(next(lights.iterdir()).read_bytes())[:-3000])
+    done = stack(lights, tmp_path / "a.fits", debayer=False)
+    assert (done.frames, [file.name for file in done.left_out]) == (12, ["cut.fit.gz"])
+    with pytest.raises(InputError, match=r"cut\.fit\.gz .* damaged or cut off"):
+        stack(fixtures / "unusable", tmp_path / "b.fits")
 
 
 def test_a_folder_without_frames_is_one_sentence(fixtures: Path, tmp_path: Path) -> None:

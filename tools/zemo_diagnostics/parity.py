@@ -7,6 +7,7 @@ whole tile: the machine is never endangered, and there is always something to co
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from math import prod
@@ -160,9 +161,9 @@ class _TileRun:
     def _largest_band(self, frames: int, channels: tuple[int, ...], window: Window, allowed: int) -> Window | None:
         """Give the whole window, or the largest central band of its rows on which the full frame fits."""
         top, left, height, width = window
-        rows = height
-        while rows and self._need("fullframe", frames, (rows, width, *channels)) > allowed:
-            rows = rows * 7 // 8
+        rows = bisect_right(
+            range(1, height + 1), allowed, key=lambda count: self._need("fullframe", frames, (count, width, *channels))
+        )
         if not rows:
             return None
         start = top + (height - rows) // 2

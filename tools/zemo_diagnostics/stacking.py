@@ -67,8 +67,7 @@ class Stacked:
     def summary(self) -> str:
         """Say it in a line."""
         size = " × ".join(map(str, self.shape))
-        samples = self.frames * int(np.prod(self.shape)) / 1e6
-        rejected = f"{self.rejected_pct:.3g} % of {samples:,.0f} million samples rejected"
+        rejected = f"{self.rejected_pct:.3g} % of {self.frames * int(np.prod(self.shape)):,} samples rejected"
         text = f"{self.frames} frames of {size} stacked, {rejected}"
         if self.empty:
             text += f", {self.empty:,} samples of the result empty (NaN)"
@@ -121,7 +120,11 @@ def stack_folder(folder: Path, output: Path, options: StackOptions, *, force: bo
         )
     chosen = choose_frames(frames, options.max_frames, debayer=options.debayer)
     with TemporaryDirectory(prefix="zemo-diag-") as scratch:
-        sources = _opened(chosen, Path(scratch))
+        sources, chosen = _opened(chosen, Path(scratch))
+        if not sources:
+            raise InputError(
+                f"no frame in '{folder}' can be read: {chosen.left_out[0].name}: {chosen.left_out[0].reason}"
+            )
         stacked, rejected_pct = _stack(sources, options, say)
     _write(stacked, _header(chosen, options, rejected_pct), output, force=force)
     return Stacked(
@@ -139,13 +142,17 @@ def _is(frame: Frame, output: Path) -> bool:
     return output.exists() and frame.path.samefile(output)
 
 
-def _opened(chosen: StackInput, scratch: Path) -> list[RowSource]:
-    """Open the frames that are stacked."""
+def _opened(chosen: StackInput, scratch: Path) -> tuple[list[RowSource], StackInput]:
+    """Open the frames that are stacked; those that cannot be opened are left out."""
     window = central_window(chosen.shape, None)
-    return [
-        open_for_stack(frame, pattern, window, scratch)
-        for frame, pattern in zip(chosen.frames, chosen.patterns, strict=True)
-    ]
+    sources: list[RowSource] = []
+    reasons: dict[int, str] = {}
+    for index, (frame, pattern) in enumerate(zip(chosen.frames, chosen.patterns, strict=True)):
+        try:
+            sources.append(open_for_stack(frame, pattern, window, scratch))
+        except FrameError as error:
+            reasons[index] = str(error)
+    return sources, chosen.without(reasons)
 
 
 def _stack(sources: Sequence[RowSource], options: StackOptions, say: Say) -> tuple[Pixels, float]:
