@@ -220,7 +220,7 @@ PHASE3_GROUP = SampleGroup(
     PHASE3_SHAPE,
     stars_per_deg2=24000.0,
 )
-"""What Phase 3 makes of real coverage; written when it is needed, not among the fixtures.
+"""What Phase 3 makes of real coverage.
 
 - ``tile_01_eq_wide``: a mosaic of pointings in one equatorial tile. Only a cross a few pixels wide is covered well;
   it passes the 10 % guard, and its soft edge blanks nearly all of it: the old rule loses the tile.
