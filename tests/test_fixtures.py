@@ -130,7 +130,8 @@ def test_every_image_opens_without_a_warning() -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         for path, header, data in images():
-            assert data.dtype == np.uint16, path
+            pierced = path.parent.name == "tile_05_eq_pierced"
+            assert data.dtype == (np.float32 if pierced else np.uint16), path
             assert header["INSTRUME"] == "Seestar S50", path
             shapes.setdefault(path.relative_to(FIXTURES).parts[0], set()).add(data.shape)
     assert shapes["eq_only"] == {(192, 108)}

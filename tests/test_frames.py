@@ -78,6 +78,13 @@ def test_blank_integers_are_nan(tmp_path: Path) -> None:
     np.testing.assert_array_equal(opened(tmp_path / "a.fits", tmp_path)[0:1], [[1.0, np.nan, 3.0]])
 
 
+def test_blank_does_not_count_where_an_offset_makes_integers_unsigned(tmp_path: Path) -> None:
+    hdu = fits.PrimaryHDU(np.array([[1, 0, 3]], np.uint16))
+    hdu.header["BLANK"] = -32768
+    hdu.writeto(tmp_path / "a.fits")
+    np.testing.assert_array_equal(opened(tmp_path / "a.fits", tmp_path)[0:1], fits.getdata(tmp_path / "a.fits"))
+
+
 @pytest.mark.filterwarnings("ignore::astropy.utils.exceptions.AstropyUserWarning")
 def test_every_real_frame_reads_as_astropy_reads_it(real_data: Callable[[str], Path], tmp_path: Path) -> None:
     folders = ("odd", "microobservatory_hatp32", "seestar_s50_ngc7023_mixed")

@@ -86,8 +86,8 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> Ran:
 
 def test_the_wiped_tile_is_shown_before_and_kept_after(demo: Ran) -> None:
     assert demo.code == 0
-    assert [tile["eqmode"] for tile in demo.run["tiles"]] == ["EQ", "EQ", "ALT_AZ", "ALT_AZ"]
-    wiped, dithered, turning, guarded = demo.run["tiles"]
+    assert [tile["eqmode"] for tile in demo.run["tiles"]] == ["EQ", "EQ", "ALT_AZ", "ALT_AZ", "EQ"]
+    wiped, dithered, turning, guarded, pierced = demo.run["tiles"]
     assert (wiped["before"]["wiped"], wiped["patched"]["wiped"]) == (True, False)
     assert wiped["before"]["blank_fraction"] > 0.9
     assert wiped["patched"]["blank_fraction"] == 0
@@ -95,13 +95,15 @@ def test_the_wiped_tile_is_shown_before_and_kept_after(demo: Ran) -> None:
     assert turning["same_bytes"]
     assert 0.01 < turning["patched"]["blank_fraction"] < 0.2
     assert guarded["patched"]["mask_dropped"]
-    assert demo.codes == ["ZD401", "ZD402", "ZD407"]
-    assert (demo.run["built"], demo.run["copied"], demo.run["kept"]) == (6, 2, 0)
+    assert pierced["before"]["blank_fraction"] == 1
+    assert pierced["patched"]["blank_fraction"] < 0.2
+    assert sorted(set(demo.codes)) == ["ZD401", "ZD402", "ZD407"]
+    assert (demo.run["built"], demo.run["copied"], demo.run["kept"]) == (8, 2, 0)
 
 
 def test_every_line_of_the_worker_is_in_the_log(demo: Ran) -> None:
     log = demo.log()
-    summary = "WORKER_EQMODE_SUMMARY: eq=12 altaz=13 unknown=0 total=25 contains_altaz=True"
+    summary = "WORKER_EQMODE_SUMMARY: eq=16 altaz=13 unknown=0 total=29 contains_altaz=True"
     assert [line for line in log if line[2].startswith("WORKER_")] == [
         ("patched", "INFO", summary),
         ("before", "INFO", summary),
@@ -109,7 +111,7 @@ def test_every_line_of_the_worker_is_in_the_log(demo: Ran) -> None:
     gating = [text for rule, level, text in log if (rule, level) == ("patched", "DEBUG_DETAIL") and "GATING" in text]
     assert sorted(gating) == [
         f"P3_ALTaz_GATING: tile_id={i} eqmode={mode} global_enabled=True => tile_enabled={mode == 'ALT_AZ'}"
-        for i, mode in enumerate(("EQ", "EQ", "ALT_AZ", "ALT_AZ"), start=1)
+        for i, mode in enumerate(("EQ", "EQ", "ALT_AZ", "ALT_AZ", "EQ"), start=1)
     ]
     forms = [
         r"ALPHA_STATS: level=master_tile nonzero_frac=\S+ min=\S+ max=\S+ shape=\(320, 180\)",
@@ -119,6 +121,8 @@ def test_every_line_of_the_worker_is_in_the_log(demo: Ran) -> None:
     ]
     for form in forms:
         assert {rule for rule, _, text in log if re.fullmatch(form, text)} == {"patched", "before"}, form
+    empty = r"MT_EMPTY_TILE tile=5 max_abs=\S+ std=\S+ valid_frac=0\.0000 alpha_frac=0\.0000 eps=1e-08"
+    assert [rule for rule, _, text in log if re.fullmatch(empty, text)] == ["before"]
 
 
 def test_masters_tells_the_two_folders_apart(demo: Ran) -> None:
@@ -127,7 +131,7 @@ def test_masters_tells_the_two_folders_apart(demo: Ran) -> None:
 
 
 def test_the_picture_shows_both_alike(demo: Ran) -> None:
-    assert sorted(path.name for path in (demo.out / "pictures").iterdir()) == [f"tile_00{i}.png" for i in range(1, 5)]
+    assert sorted(path.name for path in (demo.out / "pictures").iterdir()) == [f"tile_00{i}.png" for i in range(1, 6)]
     picture = np.asarray(Image.open(demo.out / "pictures" / "tile_001.png"))
     left, right = picture[:320, :192], picture[:320, 192:]
     blank = [float(np.mean((half == BLANK_COLOR).all(axis=2))) for half in (left, right)]

@@ -346,13 +346,13 @@ def both(tmp_path_factory: pytest.TempPathFactory) -> dict[bool, tuple[worker.Ph
 
 def blank_fraction(tile: worker.MasterTileResult) -> float:
     image = fits.getdata(tile.path)
-    return float(np.mean(~np.isfinite(image).all(axis=0)))
+    return float(np.mean(~np.isfinite(np.atleast_3d(image.T)).all(axis=2)))
 
 
 def test_the_sample_tiles_are_built_whole(both: dict[bool, tuple[worker.Phase3Run, Log]]) -> None:
     for run, _ in both.values():
-        assert [tile.eqmode for tile in run.tiles] == ["EQ", "EQ", "ALT_AZ", "ALT_AZ"]
-        assert [tile.stacked for tile in run.tiles] == [tile.frames for tile in run.tiles] == [5, 7, 8, 5]
+        assert [tile.eqmode for tile in run.tiles] == ["EQ", "EQ", "ALT_AZ", "ALT_AZ", "EQ"]
+        assert [tile.stacked for tile in run.tiles] == [tile.frames for tile in run.tiles] == [5, 7, 8, 5, 4]
 
 
 def test_the_old_rule_blanks_an_equatorial_tile_and_the_patch_keeps_it(
@@ -382,10 +382,20 @@ def test_the_ragged_corners_of_a_turning_tile_go_either_way(both: dict[bool, tup
     assert Path(str(before.path)).read_bytes() == Path(str(after.path)).read_bytes()
 
 
+def test_the_old_rule_leaves_nothing_of_a_tile_full_of_holes(
+    both: dict[bool, tuple[worker.Phase3Run, Log]],
+) -> None:
+    (before_run, log), (after_run, _) = both[True], both[False]
+    assert before_run.tiles[4].is_empty
+    assert log.matching("MT_EMPTY_TILE tile=5 ")
+    assert not after_run.tiles[4].is_empty
+    assert blank_fraction(after_run.tiles[4]) < 0.2
+
+
 def test_the_guard_saves_the_fourth_tile(both: dict[bool, tuple[worker.Phase3Run, Log]]) -> None:
     for run, log in both.values():
         assert run.tiles[3].cleanup_enabled
-        assert [tile.mask_dropped for tile in run.tiles] == [False, False, False, True]
+        assert [tile.mask_dropped for tile in run.tiles] == [False, False, False, True, False]
         assert blank_fraction(run.tiles[3]) == 0.0
         assert log.levels_of("MT_PIPELINE: altaz_cleanup mask dropped: ") == {"WARN"}
         assert len(log.matching("MT_PIPELINE: altaz_cleanup mask dropped: ")) == 1
@@ -393,13 +403,13 @@ def test_the_guard_saves_the_fourth_tile(both: dict[bool, tuple[worker.Phase3Run
 
 def test_every_log_line_of_a_cleaned_run_is_there(both: dict[bool, tuple[worker.Phase3Run, Log]]) -> None:
     run, log = both[False]
-    assert log.matching("WORKER_EQMODE_SUMMARY: eq=12 altaz=13 unknown=0 total=25 contains_altaz=True")
+    assert log.matching("WORKER_EQMODE_SUMMARY: eq=16 altaz=13 unknown=0 total=29 contains_altaz=True")
     assert len(log.matching("P3_ALTaz_GATING: tile_id=")) == len(run.tiles)
     assert len(log.matching("ALPHA_STATS: level=master_tile nonzero_frac=")) == 2
     assert (
         len(log.matching("MT_PIPELINE: altaz_cleanup applied: masked_used=True mask2d_used=True mask2d_applied=")) == 2
     )
-    assert len(log.matching("MT_PIPELINE: lecropper_applied=")) == 4
+    assert len(log.matching("MT_PIPELINE: lecropper_applied=")) == 5
 
 
 def test_the_real_frames_of_two_years_make_one_master(real_data: Any, tmp_path: Path) -> None:

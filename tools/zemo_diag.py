@@ -249,7 +249,7 @@ def masters(
 @kappa_options
 @click.option("--only", type=click.Choice(("before", "patched")), help="Build the masters of one rule only.")
 @click.option("--jobs", type=click.IntRange(min=1), help="Tiles at a time at most. [default: as cores, memory allow]")
-@click.option("--demo", is_flag=True, help="Simulate the frames of four telling tiles into OUT/frames, and take these.")
+@click.option("--demo", is_flag=True, help="Simulate the frames of five telling tiles into OUT/frames, and take these.")
 @click.option("--dry-run", is_flag=True, help="Show the plan and the estimate; build and write nothing.")
 @report_options
 @click.option("--force", is_flag=True, help="Build in OUT though it is not empty, and overwrite reports.")

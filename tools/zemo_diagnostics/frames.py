@@ -132,14 +132,14 @@ class StoredPlanes:
         bits = raw.dtype.itemsize * 8
         if raw.dtype.kind == "f" and self.bscale == 1 and self.bzero == 0:
             return raw
-        if self.bscale == 1 and self.blank is None:
-            if self.bzero == 0:
-                return raw
-            if (bits, self.bzero) in _UNSIGNED:
-                unsigned, sign = _UNSIGNED[(bits, self.bzero)]
-                native: Pixels = raw.astype(raw.dtype.newbyteorder("=")).view(unsigned)
-                flipped: Pixels = native ^ np.array(sign, unsigned)
-                return flipped
+        if self.bscale == 1 and self.bzero == 0 and self.blank is None:
+            return raw
+        if self.bscale == 1 and raw.dtype.kind == "i" and (bits, self.bzero) in _UNSIGNED:
+            # For astropy, and so for ZeMosaic, BLANK does not count there.
+            unsigned, sign = _UNSIGNED[(bits, self.bzero)]
+            native: Pixels = raw.astype(raw.dtype.newbyteorder("=")).view(unsigned)
+            flipped: Pixels = native ^ np.array(sign, unsigned)
+            return flipped
         values = raw.astype(np.float32 if bits <= 16 or raw.dtype == ">f4" else np.float64)
         values *= self.bscale
         values += self.bzero

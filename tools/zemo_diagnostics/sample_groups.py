@@ -31,9 +31,10 @@ FIELD_RA_DEG, FIELD_DEC_DEG = 274.7, -13.79
 EXPOSURE_S, PIXEL_UM = 10.0, 2.90000009536743
 SKY_MARGIN_DEG = 0.05
 CONSTANT_ADU = 1000
+PIERCED_EVERY = 3  # rows and columns from one dead pixel to the next
 FITS_BLOCK_BYTES, CARD_BYTES = 2880, 80
 
-Kind = Literal["light", "zero", "constant", "turned"]
+Kind = Literal["light", "zero", "constant", "turned", "pierced"]
 
 
 @dataclass(frozen=True)
@@ -210,12 +211,13 @@ def _two_by_two(
 
 PHASE3_GROUP = SampleGroup(
     "phase3",
-    "four tiles for master tiles before and after the patch: two equatorial, two alt-az",
+    "five tiles for master tiles before and after the patch: three equatorial, two alt-az",
     (
         *_two_by_two("EQ", "tile_01_eq_wide", "2025-07-12T00:10:00", 0.075, (0.0, 0.0)),
         SampleTile("EQ", "2025-07-12T00:30:00", 7, "tile_02_eq_dithered"),
         SampleTile("ALT_AZ", "2025-07-12T01:00:20", 8, "tile_03_altaz_turning", cadence_s=720.0),
         *_two_by_two("ALT_AZ", "tile_04_altaz_wide", "2025-07-12T02:30:20", 0.05, (0.0, 0.0)),
+        SampleTile("EQ", "2025-07-12T00:50:00", 4, "tile_05_eq_pierced", kind="pierced", dither_px=0.0),
     ),
     PHASE3_SHAPE,
     stars_per_deg2=24000.0,
@@ -227,6 +229,8 @@ PHASE3_GROUP = SampleGroup(
 - ``tile_02_eq_dithered``: good coverage; the tile survives both rules.
 - ``tile_03_altaz_turning``: the field turns by 17 degrees, and the cleanup removes the ragged corners.
 - ``tile_04_altaz_wide``: the cross is narrower than 10 % of the tile: the guard drops the mask.
+- ``tile_05_eq_pierced``: dead pixels are marked missing, so that no pixel is far from a hole in the coverage. The
+  guard counts them as kept, and the soft edge blanks them all: the old rule leaves an empty master.
 """
 
 
@@ -302,7 +306,8 @@ def group_files(
                 frame = simulator.aligned_frame(sky, camera, light.shot, reference)
                 yield name.replace(".fit", "_preprocessed.npy"), npy_file(frame)
             else:
-                yield name, fits_file(light_cards(light), _pixels(sky, camera, light))
+                bzero = 0 if tile.kind == "pierced" else 32768
+                yield name, fits_file(light_cards(light), _pixels(sky, camera, light), bzero=bzero)
 
 
 @dataclass(frozen=True)
@@ -364,7 +369,7 @@ def light_cards(light: Light) -> list[str]:
         ),
         card("FILTER", "IRCUT", "Filter used when taking image"),
         card("INSTRUME", "Seestar S50", "Camera model"),
-        card("BAYERPAT", "GRBG", "Bayer pattern"),
+        card("BLANK", -1, "dead pixels") if tile.kind == "pierced" else card("BAYERPAT", "GRBG", "Bayer pattern"),
         card("GAIN", 80, "Gain Value"),
         card("FOCUSPOS", 1575 if old else 1670, "Focuser position in steps"),
         card("TELESCOP", "Seestar S50" if old else SERIAL, "Telescope name"),
@@ -387,8 +392,12 @@ def card(keyword: str, value: str | int | float, comment: str) -> str:
     return f"{keyword:<8}= {text} / {comment}"[:CARD_BYTES].ljust(CARD_BYTES)
 
 
-def fits_file(cards: list[str], data: npt.NDArray[np.uint16]) -> bytes:
-    """Return a FITS file with one image, uint16 ``(H, W)`` or ``(3, H, W)``, stored as BITPIX 16, BZERO 32768."""
+def fits_file(cards: list[str], data: npt.NDArray[np.uint16], *, bzero: int = 32768) -> bytes:
+    """Return a FITS file with one image, uint16 ``(H, W)`` or ``(3, H, W)``, stored as BITPIX 16.
+
+    With ``bzero`` 0 the numbers are stored with a sign: up to 32767 as they are, and 0 as -1, for BLANK. Readers
+    pass over BLANK where an offset makes integers unsigned.
+    """
     axes = [card(f"NAXIS{n}", size, f"length of data axis {n}") for n, size in enumerate(data.shape[::-1], start=1)]
     first = [
         card("SIMPLE", True, "file does conform to FITS standard"),
@@ -398,10 +407,11 @@ def fits_file(cards: list[str], data: npt.NDArray[np.uint16]) -> bytes:
         card("EXTEND", True, "FITS dataset may contain extensions"),
         "COMMENT   FITS (Flexible Image Transport System) format is defined in 'Astronomy",
         "COMMENT   and Astrophysics', volume 376, page 359; bibcode: 2001A&A...376..359H",
-        card("BZERO", 32768, "offset data range to that of unsigned short"),
+        card("BZERO", bzero, "offset data range to that of unsigned short"),
         card("BSCALE", 1, "default scaling factor"),
     ]
-    return fits_header([*first, *cards]) + fits_block((data ^ np.uint16(0x8000)).astype(">u2").tobytes())
+    stored = data ^ np.uint16(0x8000) if bzero else np.where(data == 0, 0xFFFF, data.clip(0, 32767))
+    return fits_header([*first, *cards]) + fits_block(stored.astype(">u2").tobytes())
 
 
 def fits_header(cards: list[str]) -> bytes:
@@ -435,7 +445,10 @@ def _pixels(sky: Sky, camera: Camera, light: Light) -> npt.NDArray[np.uint16]:
         return simulator.constant_frame(camera.shape, CONSTANT_ADU)
     if light.tile.kind == "turned":
         return simulator.mosaic_frame(sky, replace(camera, shape=camera.shape[::-1]), light.shot)
-    return simulator.mosaic_frame(sky, camera, light.shot)
+    frame = simulator.mosaic_frame(sky, camera, light.shot)
+    if light.tile.kind == "pierced":
+        frame[::PIERCED_EVERY, ::PIERCED_EVERY] = 0
+    return frame
 
 
 def _sky_over(group: SampleGroup, camera: Camera, seed: int) -> Sky:
