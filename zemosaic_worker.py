@@ -1163,7 +1163,7 @@ def _built_or_failed(
 def _failure(error: Exception) -> str:
     """Say what went wrong, and what helps, without any folder's name."""
     if isinstance(error, OSError) and error.errno == errno.ENOSPC:
-        return "the disk is full: free some space, or choose another temporary folder"
+        return "the disk is full: free some space, or choose a folder on another disk"
     if isinstance(error, OSError):
         return f"{error.strerror or type(error).__name__}"
     if isinstance(error, MemoryError):

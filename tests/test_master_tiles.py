@@ -428,7 +428,7 @@ def test_a_full_disk_leaves_nothing_behind(
     log = Log()
     made, told = build(group, tmp_path / "out", progress_callback=log)
     assert made == (None, None)
-    assert told["error"] == "the disk is full: free some space, or choose another temporary folder"
+    assert told["error"] == "the disk is full: free some space, or choose a folder on another disk"
     assert log.levels_of("MT_FAILED tile=1: the disk is full") == {"ERROR"}
     assert list((tmp_path / "out").iterdir()) == []
 

@@ -69,8 +69,15 @@ def test_nothing_is_overwritten_unasked_and_an_old_stack_is_no_frame(lights: Pat
     before = output.read_bytes()
     with pytest.raises(OutputError, match="--force"):
         stack(lights, output)
-    assert stack(lights, output, debayer=False, force=True).frames == 12
+    again = stack(lights, output, debayer=False, force=True)
+    assert again.frames == 12
+    assert [file.reason for file in again.left_out] == ["it is a stack that zemo-diag made, not a light"]
     assert output.read_bytes() == before
+    light = next(path for path in sorted(lights.iterdir()) if path != output)
+    kept = light.read_bytes()
+    with pytest.raises(OutputError, match="never overwritten"):
+        stack(lights, light, force=True)
+    assert light.read_bytes() == kept
     with pytest.raises(OutputError, match=r"\.fits"):
         stack(lights, tmp_path / "a.txt")
     with pytest.raises(OutputError, match="no folder"):

@@ -26,6 +26,9 @@ PACKED_SUFFIXES = (".gz", ".fz")
 # Packings that astropy reads only with optional packages, or not at all: named, never opened.
 UNREADABLE_SUFFIXES = (".z", ".bz2", ".xz", ".zip", ".7z", ".rar")
 
+# How the SWCREATE card of our own stacks begins.
+OWN_STACK = "zemo-diag"
+
 # Reading headers waits for the disk; a few files at once keep it busy, more would only seek more.
 READER_THREADS = 8
 
@@ -172,11 +175,18 @@ def _fits_frame(path: Path, name: str) -> Frame:
     if not (len(image.shape) == 2 or (len(image.shape) == 3 and image.shape[0] in (1, 3))):
         size = " × ".join(map(str, image.shape))
         raise FrameError(f"its image is {size}: a frame is one plane, or three for colour")
+    if is_own_stack(image.cards):
+        raise FrameError("it is a stack that zemo-diag made, not a light")
     center = frame_center_deg(image)
     entry: dict[str, Any] = {"path": str(path), "path_raw": str(path), "header": image.cards}
     if center is not None:
         entry |= {"RA": center[0], "DEC": center[1], "center": center}
     return Frame(path, name, entry, image.shape, image, _telescope(image))
+
+
+def is_own_stack(header: Any) -> bool:
+    """Tell by its header whether a file is a stack that ``zemo-diag stack`` made: such never goes into another."""
+    return str(card(header, "SWCREATE", "")).startswith(OWN_STACK)
 
 
 def _npy_frame(path: Path, name: str) -> Frame:

@@ -97,12 +97,17 @@ def choose_frames(frames: Sequence[Frame], max_frames: int | None = None, *, deb
     shape = Counter(shapes).most_common(1)[0][0]
     chosen = [i for i, own in enumerate(shapes) if own == shape][:max_frames]
     left_out = tuple(
-        UnusableFile(frame.name, f"its shape is {_size(own)}, the tile's is {_size(shape)}")
+        UnusableFile(frame.name, f"its shape is {_size(own)}{_uncoloured(frame, own)}, the tile's is {_size(shape)}")
         for frame, own in zip(frames, shapes, strict=True)
         if own != shape
     )
     mosaics = any(bayer.bayer_pattern(frames[i]) and not patterns[i] for i in chosen)
     return StackInput(tuple(frames[i] for i in chosen), left_out, shape, tuple(patterns[i] for i in chosen), mosaics)
+
+
+def _uncoloured(frame: Frame, own: tuple[int, ...]) -> str:
+    """Say of a raw mosaic that it is not brought to colour, where its shape shows that."""
+    return " (a raw mosaic, not brought to colour)" if len(own) == 2 and bayer.bayer_pattern(frame) else ""
 
 
 def _size(shape: tuple[int, ...]) -> str:

@@ -16,7 +16,7 @@ import numpy as np
 from astropy.io import fits
 
 from . import __version__
-from .entries import FITS_SUFFIXES, Frame, scan_folder
+from .entries import FITS_SUFFIXES, OWN_STACK, is_own_stack, scan_folder
 from .errors import FrameError, InputError, OutputError
 from .frames import Pixels, RowSource
 from .functions_under_test import load_stack
@@ -67,7 +67,9 @@ class Stacked:
     def summary(self) -> str:
         """Say it in a line."""
         size = " × ".join(map(str, self.shape))
-        rejected = f"{self.rejected_pct:.3g} % of {self.frames * int(np.prod(self.shape)):,} samples rejected"
+        rejected = (
+            f"{self.rejected_pct:.3g} % of {self.frames * int(np.prod(self.shape)):,} samples rejected or missing"
+        )
         text = f"{self.frames} frames of {size} stacked, {rejected}"
         if self.empty:
             text += f", {self.empty:,} samples of the result empty (NaN)"
@@ -85,6 +87,16 @@ def check_output(output: Path, *, force: bool) -> None:
     if output.suffix.lower() not in FITS_SUFFIXES:
         raise OutputError(f"'{output}' is no name for a FITS file: end it in {', '.join(FITS_SUFFIXES)}")
     check_place(output, force=force)
+    if output.exists() and not is_own_stack(_header_of(output)):
+        raise OutputError(f"'{output}' is no stack that zemo-diag made, and is never overwritten: name another file")
+
+
+def _header_of(path: Path) -> fits.Header:
+    """Read a FITS file's primary header; an empty one where it has none."""
+    try:
+        return fits.getheader(path)
+    except Exception:  # noqa: BLE001 - whatever it is, it is no stack of ours
+        return fits.Header()
 
 
 def stack_folder(folder: Path, output: Path, options: StackOptions, *, force: bool, say: Say) -> Stacked:
@@ -113,12 +125,11 @@ def stack_folder(folder: Path, output: Path, options: StackOptions, *, force: bo
     check_output(output, force=force)
     started = time.perf_counter()
     scan = scan_folder(folder, lambda done, total: say("reading headers", done / total))
-    frames = [frame for frame in scan.frames if not _is(frame, output)]
-    if not frames:
+    if not scan.frames:
         raise InputError(
             f"none of the {len(scan.unusable)} files in '{folder}' holds a frame: 'zemo-diag gating' says why"
         )
-    chosen = choose_frames(frames, options.max_frames, debayer=options.debayer)
+    chosen = choose_frames(scan.frames, options.max_frames, debayer=options.debayer)
     with TemporaryDirectory(prefix="zemo-diag-") as scratch:
         sources, chosen = _opened(chosen, Path(scratch))
         if not sources:
@@ -135,11 +146,6 @@ def stack_folder(folder: Path, output: Path, options: StackOptions, *, force: bo
         left_out=scan.unusable + chosen.left_out,
         wall_s=time.perf_counter() - started,
     )
-
-
-def _is(frame: Frame, output: Path) -> bool:
-    """Tell whether a frame is the file that is to be overwritten: an older stack never goes into the next."""
-    return output.exists() and frame.path.samefile(output)
 
 
 def _opened(chosen: StackInput, scratch: Path) -> tuple[list[RowSource], StackInput]:
@@ -205,13 +211,13 @@ class _StackProgress:
 def _header(chosen: StackInput, options: StackOptions, rejected_pct: float) -> fits.Header:
     """Describe the stack: what went in, how, and by which program; nothing private of the frames."""
     header = fits.Header()
-    header["SWCREATE"] = (f"zemo-diag {__version__}", "Software that made this file")
+    header["SWCREATE"] = (f"{OWN_STACK} {__version__}", "Software that made this file")
     header["IMAGETYP"] = ("Stack", "Type of image")
     header["NCOMBINE"] = (len(chosen.frames), "Number of frames stacked")
     header["COMBINE"] = ("kappa-sigma mean", "One pass around the median")
     header["KAPPALO"] = (options.kappa_low, "Lower limit in standard deviations")
     header["KAPPAHI"] = (options.kappa_high, "Upper limit in standard deviations")
-    header["REJPCT"] = (round(rejected_pct, 6), "Samples rejected, percent")
+    header["REJPCT"] = (round(rejected_pct, 6), "Samples rejected or missing (NaN), percent")
     header["WEIGHTS"] = (options.weights, "Weights of the frames")
     header["BUNIT"] = ("adu", "Unit of the pixel values")
     cards = [frame.header.cards for frame in chosen.frames if frame.header is not None]

@@ -59,8 +59,10 @@ def duration(seconds: float | None) -> str:
 
 
 def number(value: float | None) -> str:
-    """Give a number with three significant digits: "0.00012", "3"."""
-    return MISSING if value is None else f"{value:.3g}"
+    """Give a number with three significant digits, large ones whole: "0.00012", "3", "1000"."""
+    if value is None:
+        return MISSING
+    return f"{value:.0f}" if 999.5 <= abs(value) < 1e6 else f"{value:.3g}"
 
 
 def percent(value: float | None) -> str:
