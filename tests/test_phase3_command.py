@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import json
 import os
+import platform
 import re
 import shutil
 import signal
@@ -23,10 +24,15 @@ import zemo_diag
 import zemosaic_align_stack as align_stack
 import zemosaic_worker as worker
 from tests.conftest import ROOT
+from tests.reports import run_phase3, tile_build, tile_phase3
 from zemo_diagnostics import phase3, phase3_plan
 from zemo_diagnostics.errors import InputError
+from zemo_diagnostics.phase3_lock import LOCK_NAME, _started
 from zemo_diagnostics.pictures import BLANK_COLOR
+from zemo_diagnostics.results_masters import MasterVerdict
+from zemo_diagnostics.results_phase3 import BEFORE
 from zemo_diagnostics.sample_groups import PHASE3_GROUP, SampleTile, write_group
+from zemo_diagnostics.sentences_phase3 import build_words, phase3_verdict
 
 EQ_TILE = SampleTile("EQ", "2025-07-12T00:30:00", 3, "tile_eq")
 ALTAZ_TILE = SampleTile("ALT_AZ", "2025-07-12T01:00:20", 3, "tile_altaz", cadence_s=240.0)
@@ -215,6 +221,98 @@ def test_a_folder_that_is_not_safe_is_refused(
     assert zemo_diag.run(["phase3", str(lights), "-o", str(tmp_path / out), "-q"]) == 2
     assert words in capsys.readouterr().err
     assert state_of(tmp_path) == before
+
+
+@pytest.mark.parametrize(("place", "code"), [("before", 2), ("patched/deep", 2), ("pictures", 2), ("frames", 0)])
+def test_frames_that_lie_where_masters_go_are_refused(
+    place: str, code: int, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    lights = write_lights(tmp_path / "out" / place, EQ_TILE)
+    before = state_of(lights)
+    options = ("--force", "--dry-run", "-q")
+    assert zemo_diag.run(["phase3", str(lights), "-o", str(tmp_path / "out"), *options]) == code
+    assert ("the frames lie in" in capsys.readouterr().err) == (code == 2)
+    assert state_of(lights) == before
+
+
+def test_a_link_to_a_folder_is_followed(lights: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "real").mkdir()
+    (tmp_path / "out").symlink_to("real")
+    assert Ran(lights, tmp_path / "out", "--only", "patched").code == 0
+    assert len(list((tmp_path / "real" / "patched").iterdir())) == 2
+    (tmp_path / "lost").symlink_to("nowhere")
+    assert Ran(lights, tmp_path / "lost").code == 2
+    assert "no folder" in capsys.readouterr().err
+
+
+def test_a_damaged_record_is_told(lights: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "phase3.json").write_text("{", encoding="utf-8")
+    assert Ran(lights, tmp_path / "out").code == 2
+    assert "the record phase3.json in" in (error := capsys.readouterr().err)
+    assert "--force" in error
+    assert Ran(lights, tmp_path / "out", "--force", "--only", "patched").run["built"] == 2
+
+
+def test_a_run_keeps_others_out_and_takes_over_what_was_left(
+    lights: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "out"
+    out.mkdir()
+    lock = out / LOCK_NAME
+    other, host = os.getppid(), platform.node()
+    lock.write_text(f"{other} {_started(other)} {host}\n", encoding="utf-8")
+    assert Ran(lights, out).code == 2
+    assert "another run is working in" in capsys.readouterr().err
+    assert [path.name for path in out.iterdir()] == [LOCK_NAME]
+    lock.write_text(f"{other} {_started(other)} {host}-of-another\n", encoding="utf-8")
+    assert Ran(lights, out).code == 2
+    assert "or remove" in capsys.readouterr().err
+    lock.write_text(f"{other} {_started(other) - 100} {host}\n", encoding="utf-8")
+    assert Ran(lights, out, "--only", "patched").code == 0
+    assert not lock.exists()
+
+
+def test_the_lock_is_there_while_masters_are_built_and_never_left(
+    lights: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    locked = []
+
+    def stop(*_: Any) -> Path:
+        locked.append((tmp_path / "out" / LOCK_NAME).read_text(encoding="utf-8").split(" ")[0])
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(worker, "_write_master", stop)
+    assert Ran(lights, tmp_path / "out", "--jobs", "1").code == 130
+    assert locked == [str(os.getpid())]
+    assert not (tmp_path / "out" / LOCK_NAME).exists()
+
+
+def test_one_rule_built_again_still_draws_both(lights: Path, tmp_path: Path) -> None:
+    first = Ran(lights, tmp_path / "out")
+    pictures = {path.name: path.read_bytes() for path in (first.out / "pictures").iterdir()}
+    (first.out / "patched" / "master_tile_002.fits").unlink()
+    again = Ran(lights, first.out, "--only", "patched")
+    assert [(tile["before"], tile["same_bytes"]) for tile in again.run["tiles"]] == [(None, False)] * 2
+    assert {path.name: path.read_bytes() for path in (first.out / "pictures").iterdir()} == pictures
+
+
+def test_the_picture_of_a_tile_that_is_gone_goes_too(lights: Path, tmp_path: Path) -> None:
+    first = Ran(lights, tmp_path / "out", "--only", "patched")
+    (first.out / "pictures" / "tile_mine.png").touch()
+    shutil.rmtree(lights / "tile_eq")
+    Ran(lights, first.out, "--only", "patched")
+    assert sorted(path.name for path in (first.out / "pictures").iterdir()) == ["tile_001.png", "tile_mine.png"]
+
+
+def test_dead_lights_are_not_called_wiped() -> None:
+    zeros: dict[str, Any] = {"verdict": MasterVerdict.EMPTY, "valid_pixels": 100_000, "medians": (None, None, None)}
+    dead = replace(tile_phase3(3), before=tile_build(BEFORE, 1.0, **zeros), patched=tile_build(blank=1.0, **zeros))
+    cleaned = replace(tile_phase3(4, "ALT_AZ", (0.95, 0.95)))
+    verdict = phase3_verdict(run_phase3(tile_phase3(1), dead, cleaned))
+    assert verdict == "3 tiles; wiped before the patch: 2, wiped after it: 1, empty under both rules: 1"
+    assert dead.patched is not None
+    assert build_words(dead.patched) == "empty, 100 % blank"
 
 
 def test_force_builds_beside_what_is_there(lights: Path, tmp_path: Path) -> None:

@@ -12,7 +12,8 @@ from typing import Any
 from .errors import FrameError, InputError, OutputError
 from .functions_under_test import MasterTileFunctions
 from .phase3_build import Builder, DiskFullError, Phase3Options
-from .phase3_folder import LOG_NAME, PICTURES_NAME, prepare
+from .phase3_folder import LOG_NAME, open_manifest, picture_name, prepare
+from .phase3_lock import locked
 from .phase3_log import Phase3Log
 from .phase3_manifest import Manifest
 from .phase3_measure import MeasuredFile, draw_tile, measure_file
@@ -29,11 +30,15 @@ _NOBODY = -1  # no tile has this number
 
 @dataclass(frozen=True)
 class _Pair:
-    """One tile's results under both rules, and the tile that its frames come from."""
+    """One tile's results under the rules asked for, and the tile that its frames come from.
+
+    Where one rule was not asked for, `beside` is what an earlier run left of it: only for the picture.
+    """
 
     root: int
     patched: Any
     before: Any
+    beside: Any
 
     @property
     def first(self) -> Any:
@@ -71,14 +76,23 @@ def run_both_rules(
     Raises
     ------
     InputError, OutputError
-        Where it cannot begin: a library is missing, or the disk is too small.
+        Where it cannot begin: a library is missing, the disk is too small, or another run is working in the folder.
     """
-    builder = Builder(tiles, gating, manifest, options, functions)
-    plan = builder.plan()
-    run = _planned(builder, plan)
     if options.dry_run:
-        return run, False
-    check_disk(plan, manifest.folder, options.rules)
+        builder = Builder(tiles, gating, manifest, options, functions)
+        return _planned(builder, builder.plan()), False
+    with locked(manifest.folder):
+        # Another run may have ended there since the manifest was read.
+        now = open_manifest(manifest.folder, manifest.options, force=options.force)
+        now.was_there = manifest.was_there
+        return _run(Builder(tiles, gating, now, options, functions), say)
+
+
+def _run(builder: Builder, say: Say) -> tuple[RunPhase3, bool]:
+    """Build, measure and draw, in a folder that no other run writes into."""
+    manifest, plan = builder.manifest, builder.plan()
+    run = _planned(builder, plan)
+    check_disk(plan, manifest.folder, builder.options.rules)
     prepare(manifest.folder)
     interrupted = disk_full = False
     with Phase3Log(manifest.folder / LOG_NAME, plan.masters, say, private_words()) as log:
@@ -149,15 +163,19 @@ def _why_no_pictures() -> str:
 
 def _pairs(root: int, builder: Builder) -> Iterator[_Pair]:
     """Bring the results of both rules together: of a tile, then of its retries, the first with the first."""
-    patched, before = (builder.results[rule] for rule in (PATCHED, BEFORE))
+    patched, before = (builder.there(rule) for rule in (PATCHED, BEFORE))
+    asked = builder.options.rules
     waiting: list[tuple[int, int]] = [(root, root)]
     while waiting:
         one, other = waiting.pop(0)
-        pair = _Pair(root, patched.get(one), before.get(other))
+        after, old = patched.get(one), before.get(other)
+        pair = _Pair(root, after, old, None)
+        if len(asked) == 1:
+            pair = _Pair(root, None, old, after) if BEFORE in asked else _Pair(root, after, None, old)
         if pair.first is None and (one, other) != (root, root):
             continue
         yield pair
-        again = (result.retry_tile_ids if result else () for result in (pair.patched, pair.before))
+        again = (result.retry_tile_ids if result else () for result in (after, old))
         waiting.extend(zip_longest(*again, fillvalue=_NOBODY))
 
 
@@ -183,14 +201,16 @@ def _with_builds(tile: TilePhase3, pair: _Pair, *, picture: bool) -> tuple[TileP
     same = len(files) == 2 and filecmp.cmp(files[0], files[1], shallow=False)
     after = _measure(pair.patched, picture=picture)
     before = after if same else _measure(pair.before, picture=picture)
-    measured = [(rule, one) for rule, one in ((BEFORE, before), (PATCHED, after)) if isinstance(one, MeasuredFile)]
     builds = _build(pair.before, before, BEFORE), _build(pair.patched, after, PATCHED)
+    beside = _measure(pair.beside, picture=True) if picture else None
+    shown = (BEFORE, before if pair.before else beside), (PATCHED, after if pair.patched else beside)
+    measured = [(rule, one) for rule, one in shown if isinstance(one, MeasuredFile)]
     return replace(tile, before=builds[0], patched=builds[1], same_bytes=same), measured
 
 
 def _drawn(tile: TilePhase3, measured: list[tuple[str, MeasuredFile]], folder: Path) -> tuple[TilePhase3, str]:
     """Draw a tile's masters; why that failed, which is no reason to give up the report."""
-    picture = f"{PICTURES_NAME}/tile_{tile.tile_id:03d}.png"
+    picture = picture_name(tile.tile_id)
     try:
         draw_tile(measured, folder / picture)
     except OutputError as error:

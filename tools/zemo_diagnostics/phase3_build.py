@@ -16,6 +16,7 @@ from typing import Any
 
 from .errors import OutputError
 from .functions_under_test import MasterTileFunctions
+from .phase3_folder import remove_pictures
 from .phase3_log import Phase3Log
 from .phase3_manifest import Manifest, tile_fingerprint
 from .phase3_plan import plan_build
@@ -130,6 +131,10 @@ class Builder:
         """How many masters are kept from an earlier run."""
         return sum(len(self._kept[rule]) for rule in self.options.rules)
 
+    def there(self, rule: str) -> Results:
+        """Give the results under a rule: of this run, or of an earlier one where it was not asked for."""
+        return self.results[rule] if rule in self.options.rules else self._kept[rule]
+
     def to_build(self) -> list[tuple[str, int]]:
         """List the masters that are to be built: rule and tile."""
         return [
@@ -154,6 +159,8 @@ class Builder:
         """
         for rule in RULES:
             self.manifest.forget_others(rule, self._kept[rule])
+        if self.manifest.was_there:
+            remove_pictures(self.folder, {tile_id for rule in RULES for tile_id in self._kept[rule]})
         self.manifest.save()
         for rule in (PATCHED, BEFORE):
             if rule in self.options.rules:

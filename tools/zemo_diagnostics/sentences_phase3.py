@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from .results_phase3 import BEFORE, PATCHED, BuildPlan, RunPhase3, TileBuild, TilePhase3
+from .results_masters import MasterVerdict
+from .results_phase3 import BEFORE, PATCHED, WIPED_FRACTION, BuildPlan, RunPhase3, TileBuild, TilePhase3
 from .wording import MISSING, fraction, human_bytes, number, on_off, plural
 
 # What `phase3_cells` gives, and what `plan_cells` does in a dry run.
@@ -161,6 +162,8 @@ def build_words(build: TileBuild) -> str:
     """Give what one master holds."""
     if build.verdict is None:
         return f"failed: {build.error}"
+    if build.verdict is MasterVerdict.EMPTY and median_words(build) == MISSING:
+        return f"{build.verdict.value}, {blank_words(build)} blank"
     text = f"{build.verdict.value}, {valid_words(build)} valid, {blank_words(build)} blank"
     return f"{text}, median {median_words(build)} ADU"
 
@@ -170,13 +173,25 @@ def phase3_verdict(run: RunPhase3) -> str:
     tiles: Sequence[TilePhase3] = run.tiles
     if run.dry_run:
         return f"{plural(len(tiles), 'tile')} planned, nothing was built"
-    wiped = sum(tile.before is not None and tile.before.wiped for tile in tiles)
-    lost = sum(tile.patched is not None and tile.patched.wiped for tile in tiles)
+    empty = sum(_is_empty_under_both(tile) for tile in tiles)
+    wiped = sum(tile.before is not None and tile.before.wiped for tile in tiles) - empty
+    lost = sum(tile.patched is not None and tile.patched.wiped for tile in tiles) - empty
     parts = []
     if BEFORE in run.rules:
         parts.append(f"wiped before the patch: {wiped}")
     if PATCHED in run.rules:
         parts.append(f"wiped after it: {lost}" if BEFORE in run.rules else f"wiped with the patch: {lost}")
+    parts += [f"empty under both rules: {empty}"] if empty else []
     failed = sum(any(build and build.error for build in (tile.before, tile.patched)) for tile in tiles)
     parts += [f"failed: {failed}"] if failed else []
     return f"{plural(len(tiles), 'tile')}; {', '.join(parts)}"
+
+
+def _is_empty_under_both(tile: TilePhase3) -> bool:
+    """Tell whether both masters are as good as empty, and not for the cleanup: the lights hold no signal."""
+    before, after = tile.before, tile.patched
+    if not (before and before.wiped and after and after.wiped):
+        return False
+    # The cleanup writes NaN; lights without signal leave zeros.
+    cleaned = after.cleanup_enabled and not after.mask_dropped
+    return not (cleaned and 1.0 - (after.valid_fraction or 0.0) >= WIPED_FRACTION)
