@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
@@ -274,8 +274,3 @@ def _described(options: ParityOptions, tile_ids: Sequence[int]) -> tuple[tuple[s
         ("timeout_s", options.timeout_s),
         ("atol", options.atol),
     )
-
-
-def with_folder(report: Report, folder: str) -> Report:
-    """Give the same report with another name for the folder."""
-    return replace(report, source=replace(report.source, folder=folder))

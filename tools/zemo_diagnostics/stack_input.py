@@ -24,7 +24,7 @@ _INSPECT_ROWS = 128
 _NOISE_ROW_STEP = 4
 
 # The standard deviation of normal noise, in units of its median absolute deviation.
-_SIGMA_PER_MAD = 1.4826
+SIGMA_PER_MAD = 1.4826
 
 
 @dataclass(frozen=True)
@@ -183,7 +183,7 @@ def _noise_of(rows: Pixels) -> tuple[float, ...]:
     for channel in rows.reshape(-1, rows.shape[2] if rows.ndim == 3 else 1).T:
         values = channel[np.isfinite(channel)]
         deviation = np.median(np.abs(values - np.median(values))) if values.size else 0.0
-        noise.append(_SIGMA_PER_MAD * float(deviation))
+        noise.append(SIGMA_PER_MAD * float(deviation))
     return tuple(noise)
 
 

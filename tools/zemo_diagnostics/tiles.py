@@ -12,7 +12,6 @@ from .entries import Frame, Scan
 from .functions_under_test import Phase3Functions
 from .pointing import separations_deg
 
-GROUPINGS = ("folder", "pointing", "all")
 DEFAULT_PANEL_DEG = 0.05
 
 
