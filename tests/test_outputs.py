@@ -8,9 +8,12 @@ from pathlib import Path
 
 import pytest
 
+import zemo_diag
+from tests.conftest import FIXTURES
 from tests.reports import SAMPLES, gating_report, nasty_report
 from zemo_diagnostics.errors import EXIT_USAGE, OutputError
 from zemo_diagnostics.outputs import RENDERERS, check_output_paths, renderer_for, write_report
+from zemo_diagnostics.whole_files import write_whole
 
 
 def left_behind(folder: Path) -> list[str]:
@@ -116,6 +119,49 @@ def test_a_folder_that_takes_no_file_is_told_at_once(
     monkeypatch.setattr(Path, "touch", refuse)
     with pytest.raises(OutputError, match=words):
         check_output_paths([tmp_path / "r.md"], force=False)
+
+
+@pytest.fixture
+def read_only(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let every folder be that of a disk that is read-only: it refuses to remove what is not there, too."""
+
+    def refuse(*_: object, **__: object) -> None:
+        raise OSError(errno.EROFS, os.strerror(errno.EROFS))
+
+    monkeypatch.setattr(Path, "touch", refuse)
+    monkeypatch.setattr(Path, "unlink", refuse)
+
+
+@pytest.mark.usefixtures("read_only")
+@pytest.mark.parametrize(
+    ("command", "option", "name"),
+    [
+        ("gating", "-o", "report.md"),
+        ("stack", "-o", "stack.fits"),
+        ("masters", "--contact-sheet", "sheet.png"),
+    ],
+)
+def test_a_disk_that_is_read_only_is_a_sentence(
+    command: str, option: str, name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert zemo_diag.run([command, str(FIXTURES / "eq_only"), option, str(tmp_path / name)]) == EXIT_USAGE
+    error = capsys.readouterr().err
+    assert name in error
+    assert "its disk is read-only: name a file on another one" in error
+    assert left_behind(tmp_path) == []
+
+
+def test_a_disk_that_turns_read_only_on_the_way_is_a_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def turn(part: Path) -> None:
+        part.write_text("x", encoding="utf-8")
+        for name in ("replace", "unlink"):
+            monkeypatch.setattr(Path, name, refuse)
+
+    def refuse(*_: object, **__: object) -> None:
+        raise OSError(errno.EROFS, os.strerror(errno.EROFS))
+
+    with pytest.raises(OutputError, match="read-only"):
+        write_whole(tmp_path / "r.md", turn, force=True)
 
 
 @pytest.mark.parametrize("force", [True, False])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import secrets
 from collections.abc import Callable
@@ -62,7 +63,7 @@ def write_whole(path: Path, fill: Callable[[Path], None], *, force: bool) -> Non
     except OSError as error:
         raise OutputError(_sentence(error, path)) from error
     finally:
-        part.unlink(missing_ok=True)
+        _remove(part)
 
 
 def _try_folder(path: Path) -> None:
@@ -73,7 +74,13 @@ def _try_folder(path: Path) -> None:
     except OSError as error:
         raise OutputError(_sentence(error, path)) from error
     finally:
-        part.unlink(missing_ok=True)
+        _remove(part)
+
+
+def _remove(part: Path) -> None:
+    """Remove a file of our own, if it is there. A disk that is read-only refuses even where there is none."""
+    with contextlib.suppress(OSError):
+        part.unlink()
 
 
 def _part_path(path: Path) -> Path:
@@ -91,7 +98,7 @@ def _put_in_place(part: Path, path: Path, *, force: bool) -> None:
     try:
         part.replace(path)
     except BaseException:
-        path.unlink(missing_ok=True)
+        _remove(path)
         raise
 
 
@@ -106,7 +113,9 @@ def _sentence(error: OSError, path: Path) -> str:
     """Say why a file cannot be written, and what to do."""
     if isinstance(error, FileExistsError):
         return _exists(path)
-    if isinstance(error, PermissionError) or error.errno == errno.EROFS:
+    if error.errno == errno.EROFS:
+        return f"'{path}' may not be written, its disk is read-only: name a file on another one"
+    if isinstance(error, PermissionError):
         return f"'{path}' may not be written: name another folder, or close the program that has it open"
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
         return f"'{path}' cannot be written, the disk is full: make room, or name a file on another one"
