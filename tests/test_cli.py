@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 import psutil
 import pytest
+from astropy.io import fits
 from PIL import Image
 
 import zemo_diag
@@ -121,6 +122,37 @@ def test_reports_name_no_place_serial_or_path(tmp_path: Path) -> None:
         text = zemo("gating", folder, "--format", form).stdout + zemo("kappa-parity", folder, "--format", form).stdout
         for private in (str(tmp_path), "0badcafe", "45.67", "-34.56", "SITELAT"):
             assert private not in text, (form, private)
+
+
+@pytest.mark.parametrize(
+    ("card", "name"),
+    [
+        ("INSTRUME", "Seestar S50_1a2b3c4d"),
+        ("INSTRUME", "ZWO ASI585MC-1f1e0c090a2b3c4d"),
+        ("INSTRUME", "Nikon D5300 (6031234)"),
+        ("CREATOR", "ZWO Seestar S50_1a2b3c4d"),
+        ("CREATOR", "Seestar S50 (1A2B3C4D)"),
+        ("CREATOR", "ZWO Seestar S30 Pro SN0031234"),
+    ],
+)
+def test_no_serial_within_a_cameras_name_is_in_a_report_or_a_stack(
+    card: str, name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder, stack = tmp_path / "lights", tmp_path / "stack.fits"
+    write_group("eq_only", folder, frames=3, shape=(32, 24))
+    for path in folder.iterdir():
+        for key in ("CREATOR", "INSTRUME", "TELESCOP"):
+            fits.delval(path, key)
+        fits.setval(path, card, value=name)
+    printed = []
+    for form in ("terminal", "markdown", "json"):
+        assert zemo_diag.run(["gating", str(folder), "--format", form]) == 0
+        printed.append(capsys.readouterr().out)
+    assert zemo_diag.run(["stack", str(folder), "-o", str(stack)]) == 0
+    for text in (*printed, repr(fits.getheader(stack))):
+        assert not any(trace in text for trace in ("1a2b3c4d", "1A2B3C4D", "1234"))
+    telescopes = json.loads(printed[-1])["gating"]["tiles"][0]["telescopes"]
+    assert telescopes[0]["name"] in ("Seestar S50", "Seestar S30 Pro", "ASI585MC", "Nikon D5300")
 
 
 def test_nothing_of_the_users_is_touched() -> None:

@@ -129,3 +129,22 @@ def test_whatever_one_file_does_the_others_go_on(
     scan = scan_folder(tmp_path)
     assert [frame.name for frame in scan.frames] == ["0.fit", "2.fit"]
     assert scan.unusable[0].reason == "its header cannot be read (RuntimeError)"
+
+
+@pytest.mark.parametrize(
+    ("cards", "telescope"),
+    [
+        ({"CREATOR": "ZWO Seestar S50", "TELESCOP": "S50_1a2b3c4d"}, ("Seestar S50", "1a2b3c4d")),
+        ({"CREATOR": "ZWO Seestar S50", "TELESCOP": "Seestar S50"}, ("Seestar S50", "")),
+        ({"CREATOR": "ZWO Seestar S50_1a2b3c4d"}, ("Seestar S50", "1a2b3c4d")),
+        ({"INSTRUME": "imx585_1a2b3c4d", "TELESCOP": "my old dobson"}, ("imx585", "my old dobson")),
+        ({"INSTRUME": "Seestar S50"}, ("Seestar S50", "")),
+        ({}, ("", "")),
+    ],
+)
+def test_model_and_unit_of_the_telescope_are_kept_apart(
+    cards: dict[str, str], telescope: tuple[str, str], tmp_path: Path
+) -> None:
+    header = fits.Header(cards.items())
+    fits.PrimaryHDU(np.zeros((4, 4), np.uint16), header).writeto(tmp_path / "a.fit")
+    assert scan_folder(tmp_path).frames[0].telescope == telescope

@@ -6,8 +6,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.conftest import ROOT
 from tests.reports import SAMPLES, gating_report, nasty_report
-from zemo_diagnostics.redaction import PrivateWords, map_strings, private_words, redact_report, redact_text
+from zemo_diagnostics.redaction import PrivateWords, map_strings, private_words, redact_report, redact_text, split_unit
 from zemo_diagnostics.render_json import render_json
 from zemo_diagnostics.render_markdown import render_markdown
 from zemo_diagnostics.render_terminal import render_terminal
@@ -44,6 +45,12 @@ PRIVATE = PrivateWords(
         "SITELAT is missing in 3 frames",
         "a test by root on EQ frames, eq=12",
         "gwendolynne",
+        "it is SN 2023ixf at S/N 12, height=1920, so long: 300 bytes",
+        "tile_id=7, unit 2 of 3, --crop HEIGHTxWIDTH, LABEL_HEIGHT = 24",
+        "a serial: it never goes into a result",
+        "the altitude is not known; latitudes are private",
+        "alt-az frames, altaz=8, ALT_AZ: 4 of 4",
+        "https://example.org/@zwo/issues?a=b",
         "Seestar S50 (second unit)",
     ],
 )
@@ -62,6 +69,13 @@ def test_texts_without_anything_private_stay(text: str) -> None:
         (r"'C:\\Users\\jo\\x.fit'", "'x.fit'"),
         (r"C:\Users\O'Brien\x.fit", "x.fit"),
         ("C:/Users/jo smith/x.fit is N/A", "x.fit is N/A"),
+        ("smb://user:pw@host/", "<removed>"),
+        ("(smb://user:pw@host/)", "(<removed>)"),
+        ("smb://user:p@w/d@host:445/share/Jo Smith/x.fit is gone", "x.fit is gone"),
+        ("'sftp://jo:pw@nas/x.fit', afp://nas", "'x.fit', <removed>"),
+        ("https://jo:pw@nas.example.org/dav/x.fit", "x.fit"),
+        ("webdav://nas/dav/x.fit", "x.fit"),
+        ("jo@nas:/volume1/x.fit jo@nas:m31/x.fit", "x.fit m31/x.fit"),
         (r"\\nas\share\jo\x.fit", "x.fit"),
         ("//nas/share/jo/x.fit", "x.fit"),
         (r"\\?\C:\Users\jo\x.npy", "x.npy"),
@@ -81,6 +95,7 @@ def test_paths_become_their_last_part(text: str, clean: str) -> None:
     [
         ("TELESCOP 'S50_1a2b3c4d'", "TELESCOP 'S50_<serial>'"),
         ("Light_S50_1A2B3C4D_20s.fit", "Light_S50_<serial>_20s.fit"),
+        ("Seestar S50 (1a2b3c4d), S30 Pro_1a2b3c4d", "Seestar S50 (<serial>), S30 Pro_<serial>"),
         ("S30P_deadbeef, S30_00000000", "S30P_<serial>, S30_<serial>"),
         ("a1:b2:c3:d4:e5:f6", "<removed>"),
         ("mail jo@example.org", "mail <removed>"),
@@ -118,6 +133,78 @@ def test_site_cards_lose_their_values(card: str, form: str, value: str) -> None:
     assert "<removed>" in clean
 
 
+@pytest.mark.parametrize(
+    "card",
+    [
+        *("SITE_LAT", "SITE-LON", "SITELATI", "SITE LATITUDE", "siteLongitude", "SITEELEV", "SITEHEIG", "SITE_HEIGHT"),
+        *("GPSLAT", "GPS_LAT", "GPS-LON", "GPSALT", "GPS_ALTITUDE", "OBS_LAT", "OBSLONG", "OBS-ELEV", "OBSHEIGH"),
+        *("OBSGEO-X", "OBSGEO_H", "GEOLAT", "GEO_ELEV", "TELLAT", "TELESCOPE_LONGITUDE", "HEIGHT-OBS", "LAT_OBS"),
+        *("LAT", "LON", "LONG", "lat", "lon", "lng", "HEIGHT", "ALT", "ALTITUDE", "ELEVATIO", "elevation", "Elev"),
+    ],
+)
+def test_places_are_known_in_every_spelling(card: str) -> None:
+    for text in (f"{card}=48.173", f"{card} = -31 16 17.173 / [deg]", f"'{card}': '48.173'", f'{{"{card}": 173.5}}'):
+        clean = redact_text(f"header: {text}, EQMODE=1", PRIVATE)
+        assert ("173" in clean, card in clean, "EQMODE=1" in clean) == (False, True, True)
+
+
+@pytest.mark.parametrize(
+    "card",
+    [
+        *(
+            "SERIAL",
+            "SERIALNO",
+            "SERIAL_NUMBER",
+            "Serial number",
+            "serial no.",
+            "SERIALNR",
+            "CAMSERIAL",
+            "cameraSerial",
+        ),
+        *("SN", "CAMSN", "CAM_SN", "CAMERA-ID", "DEVICE_ID", "DET-ID", "CCDUID", "MOUNT_SN"),
+    ],
+)
+def test_serial_numbers_are_known_in_every_spelling(card: str) -> None:
+    for value in ("1a2b3173", "0173", "ZW-12345173"):
+        for text in (f"{card}={value}", f"{card} = '{value}'", f"{card}: {value}", f"('{card}', '{value}')"):
+            clean = redact_text(f"header: {text}, EQMODE=1", PRIVATE)
+            assert ("173" in clean, card in clean, "EQMODE=1" in clean) == (False, True, True)
+
+
+def test_what_stands_behind_a_site_card_is_redacted_too() -> None:
+    assert redact_text("SITELAT = 48.1173  S50_1a2b3c4d", PRIVATE) == "SITELAT = <removed>  S50_<serial>"
+
+
+@pytest.mark.parametrize("page", ["README.md", "docs/findings.md", "docs/commands.md", "docs/decisions.md"])
+def test_the_pages_of_this_project_pass_unchanged(page: str) -> None:
+    lines = (ROOT / page).read_text(encoding="utf-8").splitlines()
+    assert [line for line in lines if redact_text(line, PRIVATE) != line] == []
+
+
+@pytest.mark.parametrize(
+    ("name", "model", "unit"),
+    [
+        ("ZWO Seestar S50", "ZWO Seestar S50", ""),
+        ("ZWO Seestar S50_1a2b3c4d", "ZWO Seestar S50", "1a2b3c4d"),
+        ("Seestar S50 (1A2B3C4D)", "Seestar S50", "1A2B3C4D"),
+        ("Seestar S50 #17", "Seestar S50", "17"),
+        ("Seestar S30 Pro_ZW12345X", "Seestar S30 Pro", "ZW12345X"),
+        ("Seestar S50-deadbeef", "Seestar S50", "deadbeef"),
+        ("S50_1a2b3c4d", "S50", "1a2b3c4d"),
+        ("imx585_1a2b3c4d", "imx585", "1a2b3c4d"),
+        ("ZWO ASI585MC-1f1e0c0903000900", "ZWO ASI585MC", "1f1e0c0903000900"),
+        ("Nikon D5300 (6034567)", "Nikon D5300", "6034567"),
+        ("Moravian G2-8300 serial no. 77", "Moravian G2-8300", "serial no. 77"),
+        ("Player One Poseidon-C Pro (IMX571)", "Player One Poseidon-C Pro (IMX571)", ""),
+        ("ATR3CMOS26000KPA", "ATR3CMOS26000KPA", ""),
+        ("N.I.N.A. 3.1.2.9001 (x64)", "N.I.N.A. 3.1.2.9001 (x64)", ""),
+        ("", "", ""),
+    ],
+)
+def test_a_name_is_split_into_model_and_unit(name: str, model: str, unit: str) -> None:
+    assert split_unit(name) == (model, unit)
+
+
 @pytest.mark.parametrize("card", ["OBSERVER", "SITENAME", "CITY", "STATE", "COUNTRY", "AUTHOR", "USERNAME", "OBSID"])
 def test_cards_that_name_people_and_places_lose_their_values(card: str) -> None:
     for text in (f"{card} = 'Jo''s garden'", f"{card}: Jo garden", f"('{card}', 'Jo')", f'{{"{card}": "Jo"}}'):
@@ -148,9 +235,10 @@ def test_a_system_without_names_is_no_trouble(monkeypatch: pytest.MonkeyPatch) -
         raise RuntimeError("no home")
 
     monkeypatch.setattr("getpass.getuser", fail)
+    monkeypatch.setattr("tempfile.gettempdir", fail)
     monkeypatch.setattr("zemo_diagnostics.redaction.Path.home", homeless)
     assert private_words().users == ("", "")
-    assert private_words().homes == ()
+    assert private_words().homes == private_words().temps == ()
 
 
 @pytest.mark.parametrize("name", [name for name in SAMPLES if name != "nasty"])

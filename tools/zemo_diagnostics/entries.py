@@ -18,6 +18,7 @@ import numpy as np
 from .errors import FrameError, InputError
 from .headers import ImageHeader, card, read_image_header
 from .pointing import frame_center_deg
+from .redaction import split_unit
 from .results import UnusableFile
 
 FITS_SUFFIXES = (".fit", ".fits", ".fts")
@@ -52,8 +53,8 @@ class Frame:
     header : ImageHeader or None
         None for ``.npy`` caches.
     telescope : tuple of (str, str)
-        Model, and the unit as TELESCOP names it, empty where it names none. The latter may be a serial: it never
-        goes into a result.
+        Model, and the unit as TELESCOP names it or another card, empty where none does. The latter may be a serial:
+        it never goes into a result.
     """
 
     path: Path
@@ -208,7 +209,9 @@ def _npy_frame(path: Path, name: str) -> Frame:
 
 
 def _telescope(image: ImageHeader) -> tuple[str, str]:
-    """Give the telescope's model as CREATOR or INSTRUME say it, and the TELESCOP card."""
-    model = str(card(image.cards, "CREATOR") or card(image.cards, "INSTRUME") or "").removeprefix("ZWO ").strip()
-    unit = str(card(image.cards, "TELESCOP") or "").strip()
-    return model, "" if unit == model else unit  # older firmware writes the model there: which unit is not said
+    """Give the telescope's model as CREATOR or INSTRUME say it, and its unit as TELESCOP does, or else one of them."""
+    texts = (str(card(image.cards, key) or "").strip() for key in ("CREATOR", "INSTRUME", "TELESCOP"))
+    *models, told = (split_unit(text.removeprefix("ZWO ")) for text in texts)
+    model = next((name for name, _ in models if name), "")
+    name = "" if told[0] == model else told[0]  # older firmware writes the model there: which unit is not said
+    return model, told[1] or name or next((unit for _, unit in models if unit), "")

@@ -4,9 +4,9 @@ Reports go to public tickets. The data model already leaves out coordinates, ser
 is free text that others wrote: names of files and folders, header values, messages of exceptions. One pass over
 every string of the report catches what came along there.
 
-Replaced: the folder part of paths (POSIX, ``C:\...``, ``C:/...``, ``\\server\share``, ``file://``), serial numbers
-of telescopes, values of site and observer cards, hardware and mail addresses, the names of the user and of the
-machine. Not caught: a user's name that is also a word of these reports (``max``, ``light``), and what a user
+Replaced: the folder part of paths (POSIX, ``C:\...``, ``C:/...``, ``\\server\share``, ``file://``, ``smb://``), serial
+numbers, values of site and observer cards, hardware and mail addresses, logins in addresses, the names of the user and
+of the machine. Not caught: a user's name that is also a word of these reports (``max``, ``light``), and what a user
 writes into the name of an object or of a file.
 """
 
@@ -52,29 +52,77 @@ folder file pointing all none noise
 """
 _MODEL_WORDS = frozenset(_WORDS_OF_THE_MODEL.split())
 
+# What may stand between a model and the number of a unit.
+_JOINTS = " _-#:;,()[]/."
+
 # A name ends at anything but a letter or a digit: also at the underscores of "Light_anna_10s.fit".
 _LEFT, _RIGHT = r"(?<![^\W_])", r"(?![^\W_])"
 
-_SERIAL = re.compile(rf"{_LEFT}(S\d\d[A-Z]{{0,3}}|seestar)([_ -])[0-9a-f]{{8,16}}{_RIGHT}", re.IGNORECASE)
+_SERIAL = re.compile(
+    rf"{_LEFT}((?:S\d\d(?:[A-Z]{{0,3}}|[ _-]?Pro)|seestar)[\s_#:(-]{{1,3}}(?:SN[\s:#-]?)?)[0-9a-f]{{8,16}}{_RIGHT}",
+    re.IGNORECASE,
+)
+# What tells one telescope or camera from others of its model: a number that is called one, or a long one. Behind the
+# models of a maker that is known, all of it.
+_UNIT = re.compile(
+    rf"(?:{_LEFT}(?:S/?N|serial\w*(?:\sn\w*)?)|#)[\s.:#=_-]*(?=\w*\d)|{_LEFT}(?=[0-9a-f]*\d)[0-9a-f]{{6,}}{_RIGHT}",
+    re.IGNORECASE,
+)
+_SEESTAR = re.compile(
+    rf"(?:ZWO[ _-])?Seestar(?:[ _-]?S\d\d[a-z]{{0,3}}{_RIGHT})?"
+    rf"(?:[ _-](?![0-9a-f]{{6,}}{_RIGHT})(?!SN{_RIGHT})[a-z]+{_RIGHT})*",
+    re.IGNORECASE,
+)
+
 _MAC = re.compile(rf"{_LEFT}[0-9a-f]{{2}}([:-])(?:[0-9a-f]{{2}}\1){{4}}[0-9a-f]{{2}}{_RIGHT}", re.IGNORECASE)
 _MAIL = re.compile(r"(?<![\w.+-])[\w.+-]+@[\w-]+(?:\.[\w-]+)+")
 
-# Site and observer cards, in the spellings of many programs; everyday words count in capitals only.
-_CARD_NAMES = (
-    "SITE-?LAT(?:ITUDE)?|SITE-?LONG?(?:ITUDE)?|SITE-?ELEV(?:ATION)?|SITE-?ALT|SITE-?NAME|LAT-OBS|LONG?-OBS|ALT-OBS|"
-    "ELEV-OBS|OBSGEO-[A-Z]|OBS-?LAT|OBS-?LONG?|LATITUDE?|LONGITUDE?|GEO_?LAT|GEO_?LONG?|USERNAME|OBSERVAT|OBSID|"
-    "MACADDR"
+# Site, observer and serial cards, in the spellings of many programs, whole or cut to the eight letters of FITS.
+_OF_A_SITE = "SITE|OBS|OBSERVER|OBSERVATORY|GPS|GEO|TEL|TELESCOPE|STATION|LOCATION"
+_OF_A_DEVICE = "CAM|CAMERA|CCD|DEV|DEVICE|UNIT|TEL|TELESCOPE|TELESCOP|MOUNT|DET|DETECTOR|SENSOR|FOCUSER"
+_PLACES = (
+    rf"(?i:{_LEFT}(?:(?:{_OF_A_SITE})[-_. ]?(?:LAT|LON|ELE|ALT|HEI|HGT)[A-Z]*|(?:LAT|LONG?|ALT|ELEV|HEIGHT)[-_]OBS|"
+    "OBSGEO[-_]?[A-Z]|LATITUDE?|LONGITUDE?))"
 )
-_EVERYDAY_CARD_NAMES = "CITY|STATE|COUNTRY|OBSERVER|AUTHOR"
+_PEOPLE = (
+    rf"{_LEFT}(?:(?i:SITE[-_]?NAME|USER[-_]?NAME|OBSERVAT|OBSID|MAC[-_]?ADDR(?:ESS)?)|"
+    "CITY|STATE|COUNTRY|OBSERVER|AUTHOR)"
+)
+_SERIALS = r"(?i:SERIAL(?:[-_ ]?(?:NO|NR|NUM|NUMBER|ID))?\.?|" + rf"{_LEFT}(?:{_OF_A_DEVICE})[-_ ]?(?:SN|UU?ID|ID))"
+_SN = r"(?<!\w)SN"
+# Everyday words count in capitals only, or only where a number is given for them.
+_EVERYDAY_PLACES = r"(?<!\w)(?:(?i:LAT|LON|LNG|ELEV|ELEVAT[A-Z]*|ALTIT[A-Z]*)|LONG|ALT|HEIGHT)"
+_QUOTED_NAMES = "['\"](?:LAT|LONG?|ALT|HEIGHT|SN)(?=['\"])"
+
 _QUOTED = r"""b?'(?:[^']|'')*'|b?"[^"]*\""""
 _NUMBER = (
-    r"""[+-]?\d+(?:\.\d*)?(?:e[+-]?\d+)?(?:[\s:°'′"″dmhs]{1,3}\d+(?:\.\d*)?){0,3}(?:[°'′"″dmhs]*\s?[NSEW]\b|[°'′"″])*"""
+    r"""[+-]?\d+(?:\.\d*)?(?:e[+-]?\d+)?(?:(?:\s?[:°'′"″]{1,2}\s?|[dmh]\s?|\s{1,3})\d+(?:\.\d*)?){0,3}"""
+    r"""(?:[°'′"″dmhs]*\s?[NSEW]\b|[°'′"″])*"""
 )
 _BARE = r"[^\s;,/)\]}][^;,/)\]}\n]*"
-_CARD = re.compile(
-    rf"{_LEFT}((?:(?i:{_CARD_NAMES})|{_EVERYDAY_CARD_NAMES})['\"]?)"
-    rf"(?:(\s*(?:=>|[=:])\s*)(?i:{_QUOTED}|{_NUMBER}|{_BARE})|(\s*,\s*|\s+(?:is\s+)?)(?i:{_QUOTED}|{_NUMBER}))"
+_CODE = r"[\w-]*\d[\w-]*"
+_EQUALS, _BESIDE = r"\s*(?:=>|[=:])\s*", r"(?:\s*,\s*|\s+(?:is\s+)?)"
+
+
+def _valued(names: str, joint: str, value: str) -> re.Pattern[str]:
+    """Compile "one of these cards, what joins it to its value, and the value"; the first group is all but the value."""
+    return re.compile(rf"((?:{names})['\"]?{joint})(?i:{value})")
+
+
+_CARDS = (
+    _valued(_PLACES, _EQUALS, f"{_QUOTED}|{_NUMBER}|{_BARE}"),
+    _valued(_PLACES, _BESIDE, f"{_QUOTED}|{_NUMBER}"),
+    _valued(_EVERYDAY_PLACES, _EQUALS, f"{_QUOTED}|{_NUMBER}"),
+    _valued(_PEOPLE, _EQUALS, f"{_QUOTED}|{_BARE}"),
+    _valued(_PEOPLE, _BESIDE, f"{_QUOTED}|{_NUMBER}"),
+    _valued(f"{_SERIALS}|{_SN}", _EQUALS, f"{_QUOTED}|{_CODE}"),
+    _valued(_SERIALS, _BESIDE, f"{_QUOTED}|{_CODE}"),  # "SN 2023ixf" is a supernova
+    _valued(_QUOTED_NAMES, r"\s*,\s*", f"{_QUOTED}|{_CODE}"),
 )
+
+# Every name above holds one of these: most texts hold none, and need no closer look.
+_PARTS = "LAT LON LNG ALT ELE HEI HGT OBS NAME ADDR CITY STATE COUNTRY AUTHOR SERIAL SN ID"
+_PARTS_OF_NAMES = tuple(_PARTS.split())
 
 # A part of a path. Blanks belong to it only where a separator follows within a few words, and neither after a
 # file's suffix nor before a fraction: "/data/a.fit and 2/6" ends at "a.fit".
@@ -83,7 +131,14 @@ _WORD = rf"(?:[^\s/\\\"'<>|:]|{_APOSTROPHE})+"
 _NO_SUFFIX = "".join(rf"(?<!\.{letters}{stop})" for letters in (r"\w\w", r"\w{3}", r"\w{4}") for stop in ("", "[,;.)]"))
 _PART = rf"{_WORD}(?:{_NO_SUFFIX} +(?!\d+/|\w/){_WORD}){{0,4}}"
 _LAST = rf"(?:[^\s/\\\"'<>|:,;()\[\]{{}}]|{_APOSTROPHE})+"
-_URL = re.compile(rf"{_LEFT}(?:file|smb|nfs|afp|s?ftp):/{{1,3}}(?:(?=[A-Z]:[\\/])|(.))", re.IGNORECASE)
+_FILE_URL = re.compile(rf"{_LEFT}file:/{{1,3}}(?:(?=[A-Z]:[\\/])|(.))", re.IGNORECASE)
+# A server that holds somebody's files, or that is named with a login; ordinary web addresses stay.
+_SERVER = re.compile(
+    rf"{_LEFT}(?:(?:smb|cifs|nfs|afp|s?ftps?|ssh|scp|rsync|(?:web)?davs?)://(?:[^\s'\"]*@)?|https?://[^\s/]*@)"
+    r"[\w.:\[\]-]*/*(?=([^\s'\",;)\]}>])?)",
+    re.IGNORECASE,
+)
+_REMOTE = re.compile(r"(?<![\w.+-])[\w.+-]+@[\w.-]+:(?=[\w.~/])")
 _STARTS = r"(?<![^\s\"'(\[{<|=:,;@])"  # a path begins there, and not where a folder's name ends in a comma
 _POSIX = re.compile(
     rf"{_STARTS}(?:(?:~|{TEMP}|(?:\.\.?/)*\.\.?)/+(?:{_PART}/+)*|(?:(?<!:)//|/(?!/))(?:{_PART}/+)+)({_LAST})/*"
@@ -118,8 +173,8 @@ def private_words() -> PrivateWords:
     home = Path.home() if _has_home() else None
     users = (_login_name(), home.name if home else "")
     host = platform.node()
-    homes = (str(home),) if home else ()
-    return PrivateWords(users, (host, host.split(".")[0]), homes, (tempfile.gettempdir(),))
+    homes, temps = (str(home),) if home else (), _folders_for_temporary_files()
+    return PrivateWords(users, (host, host.split(".")[0]), homes, temps)
 
 
 def redact_report(report: Report, private: PrivateWords) -> Report:
@@ -139,17 +194,38 @@ def redact_text(text: str, private: PrivateWords) -> str:
     """
     if text in _MODEL_WORDS:
         return text
-    text = _CARD.sub(_without_value, text)
+    text = _without_values(text)
     text = _replace_words(text, private.homes, HOME, _folder_pattern)
     text = _replace_words(text, private.temps, TEMP, _folder_pattern)
     if "/" in text or "\\" in text:
-        text = _URL.sub(lambda match: f"/{match[1]}" if match[1] else "", text)
+        text = _FILE_URL.sub(lambda match: f"/{match[1]}" if match[1] else "", text)
+        text = _REMOTE.sub("", _SERVER.sub(_without_server, text))
         text = _WINDOWS.sub(_last_part, text)
         text = _POSIX.sub(_last_part, text)
     text = _MAIL.sub(REMOVED, _MAC.sub(REMOVED, text))
-    text = _SERIAL.sub(r"\1\2<serial>", text)
+    text = _SERIAL.sub(r"\1<serial>", text)
     text = _replace_words(text, private.users, USER, _word_pattern)
     return _replace_words(text, private.hosts, HOST, _word_pattern)
+
+
+def split_unit(text: str) -> tuple[str, str]:
+    """Split the name that a header gives a telescope or a camera.
+
+    Parameters
+    ----------
+    text : str
+        Of a card such as CREATOR or INSTRUME: "ZWO Seestar S50_1a2b3c4d".
+
+    Returns
+    -------
+    str, str
+        The model, "ZWO Seestar S50", and what tells this unit from others, "1a2b3c4d"; the latter is empty where the
+        name is a model's alone, and never goes into a result.
+    """
+    text = text.strip()
+    seestar, unit = _SEESTAR.match(text), _UNIT.search(text)
+    end = seestar.end() if seestar else unit.start() if unit else len(text)
+    return (text[:end].rstrip(_JOINTS), text[end:].strip(_JOINTS)) if end < len(text) else (text, "")
 
 
 def map_strings(value: T, change: Callable[[str], str]) -> T:
@@ -174,6 +250,14 @@ def _login_name() -> str:
         return ""
 
 
+def _folders_for_temporary_files() -> tuple[str, ...]:
+    """Give the folder for temporary files; none where the system has none that can be written."""
+    try:
+        return (tempfile.gettempdir(),)
+    except OSError:
+        return ()
+
+
 def _has_home() -> bool:
     """Tell whether the user has a home folder that can be found."""
     try:
@@ -183,9 +267,18 @@ def _has_home() -> bool:
     return True
 
 
-def _without_value(match: re.Match[str]) -> str:
-    """Give a card with its value removed."""
-    return f"{match[1]}{match[2] or match[3] or ''}{REMOVED}"
+def _without_values(text: str) -> str:
+    """Give a text without the values of cards that tell a place, a person or a serial number."""
+    capitals = text.upper()
+    if any(part in capitals for part in _PARTS_OF_NAMES):
+        for cards in _CARDS:
+            text = cards.sub(rf"\1{REMOVED}", text)
+    return text
+
+
+def _without_server(match: re.Match[str]) -> str:
+    """Give the start of a path in place of a server's address; of an address alone, nothing of it."""
+    return "/-/" if match[1] else REMOVED
 
 
 def _last_part(match: re.Match[str]) -> str:

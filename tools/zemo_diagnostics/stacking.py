@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
 import numpy as np
 from astropy.io import fits
@@ -22,6 +23,7 @@ from .frames import Pixels, RowSource
 from .functions_under_test import load_stack
 from .headers import card
 from .progress import Say
+from .redaction import split_unit
 from .results import UnusableFile
 from .stack_input import StackInput, central_window, choose_frames, inspect_frame, noise_weights, open_for_stack
 from .whole_files import check_place, write_whole
@@ -222,7 +224,7 @@ def _header(chosen: StackInput, options: StackOptions, rejected_pct: float) -> f
     header["BUNIT"] = ("adu", "Unit of the pixel values")
     cards = [frame.header.cards for frame in chosen.frames if frame.header is not None]
     for key in _COMMON_CARDS:
-        values = {card(one, key) for one in cards}
+        values = {_public(key, card(one, key)) for one in cards}
         if len(values) == 1 and None not in values:
             header[key] = (values.pop(), "The same in all frames")
     exposures = [card(one, "EXPTIME") for one in cards]
@@ -231,6 +233,11 @@ def _header(chosen: StackInput, options: StackOptions, rejected_pct: float) -> f
     if chosen.raw_mosaic:
         header["BAYERPAT"] = (card(cards[0], "BAYERPAT"), "Still a mosaic: not brought to colour")
     return header
+
+
+def _public(key: str, value: Any) -> Any:
+    """Give a card's value without what tells one camera from others of its model."""
+    return split_unit(value)[0] if key == "INSTRUME" and isinstance(value, str) else value
 
 
 def _write(stacked: Pixels, header: fits.Header, output: Path, *, force: bool) -> None:
