@@ -74,6 +74,8 @@ def test_texts_without_anything_private_stay(text: str) -> None:
         ("smb://user:p@w/d@host:445/share/Jo Smith/x.fit is gone", "x.fit is gone"),
         ("'sftp://jo:pw@nas/x.fit', afp://nas", "'x.fit', <removed>"),
         ("https://jo:pw@nas.example.org/dav/x.fit", "x.fit"),
+        ("smb:/user:pw@nas/jo/x.fit", "x.fit"),  # as pathlib writes it
+        (r"smb:\user:pw@nas\jo\x.fit", "x.fit"),
         ("webdav://nas/dav/x.fit", "x.fit"),
         ("jo@nas:/volume1/x.fit jo@nas:m31/x.fit", "x.fit m31/x.fit"),
         (r"\\nas\share\jo\x.fit", "x.fit"),
@@ -268,6 +270,13 @@ SECRETS = (
     "secretname@example.org",
 )
 TRACES = ("gwendolyn", "secret", "1a2b3c4d", "1173", "attic")
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(st.sampled_from(SECRETS), max_size=4))
+def test_what_is_redacted_already_stays(secrets: list[str]) -> None:
+    once = redact_text(" EQMODE=1 ".join([*secrets, ""]), PRIVATE)
+    assert redact_text(once, PRIVATE) == once
 
 
 @settings(max_examples=60, deadline=None)

@@ -32,6 +32,7 @@ from zemo_diagnostics.command_options import (
     report_options,
 )
 from zemo_diagnostics.errors import EXIT_CLEAN, EXIT_INTERRUPTED, EXIT_OUR_FAULT, EXIT_USAGE, ZemoDiagError
+from zemo_diagnostics.stderr import clean_line, clean_stderr, say_line
 
 if TYPE_CHECKING:
     from zemo_diagnostics.results import Report
@@ -193,8 +194,8 @@ def stack(
     with progress_bar(quiet=quiet) as say:
         stacked = stack_folder(folder, output, options, force=force, say=say)
     for file in stacked.left_out:
-        click.echo(f"Left out {file.name}: {file.reason}", err=True)
-    print_text(f"Wrote {output}: {stacked.summary()}\n")
+        say_line(f"Left out {file.name}: {file.reason}")
+    print_text(clean_line(f"Wrote {output}: {stacked.summary()}") + "\n")
     return EXIT_CLEAN
 
 
@@ -230,7 +231,7 @@ def masters(
     code = _deliver(report, form, outputs, force)
     if contact_sheet is not None and pictures:
         write_png(lay_out(pictures), contact_sheet, force=force)
-        click.echo(f"Wrote {contact_sheet}", err=True)
+        say_line(f"Wrote {contact_sheet}")
     return code
 
 
@@ -348,7 +349,7 @@ def _write(text: str, path: Path, *, force: bool) -> ZemoDiagError | None:
         write_report(text, path, force=force)
     except ZemoDiagError as error:
         return error
-    click.echo(f"Wrote {path}", err=True)
+    say_line(f"Wrote {path}")
     return None
 
 
@@ -356,24 +357,45 @@ def run(arguments: Sequence[str] | None = None) -> int:
     """Run one command line and give its exit code; every error ends in one sentence on stderr."""
     _stand_in_for_closed_streams()
     warnings.filterwarnings("ignore", module="astropy")  # what astropy says of odd headers is in our own findings
+    with clean_stderr():
+        return _run(arguments)
+
+
+def _run(arguments: Sequence[str] | None) -> int:
+    """Run one command line; give its exit code, and say what is wrong."""
     try:
         with _interrupted_by_signals():
             result = cli.main(args=arguments, prog_name="zemo-diag", standalone_mode=False)
     except click.ClickException as error:
-        error.show()
-        return EXIT_USAGE
+        return _wrong_usage(error)
     except (click.Abort, KeyboardInterrupt):
-        click.echo("Interrupted: nothing was left behind.", err=True)
+        say_line("Interrupted: nothing was left behind.")
         return EXIT_INTERRUPTED
     except ZemoDiagError as error:
-        click.echo(f"zemo-diag: {error}", err=True)
+        say_line(f"zemo-diag: {error}")
+        for detail in error.details:
+            say_line(f"  {detail}")
         return error.exit_code
     except Exception as error:  # noqa: BLE001 - the last line of defence: a sentence, and the trace for who asks
         if isinstance(error, OSError) and error.errno == errno.ENOSPC:
-            click.echo("zemo-diag: the disk is full: make room and run again", err=True)
+            say_line("zemo-diag: the disk is full: make room and run again")
             return EXIT_USAGE
         return _our_fault(error)
     return result if isinstance(result, int) else EXIT_CLEAN
+
+
+def _wrong_usage(error: click.ClickException) -> int:
+    """Say what is wrong with a command line, as click does."""
+    message, context = error.format_message(), getattr(error, "ctx", None)
+    if context is not None and message == context.get_help():  # no command at all
+        usage, message = message, ""
+    else:
+        usage = f"{context.get_usage()}\nTry '{context.command_path} --help' for help.\n" if context else ""
+    for line in usage.splitlines():
+        say_line(line)
+    if message:
+        say_line(f"Error: {message}")
+    return EXIT_USAGE
 
 
 def _stand_in_for_closed_streams() -> None:
@@ -404,10 +426,9 @@ def _interrupted_by_signals() -> Iterator[None]:
 
 def _our_fault(error: Exception) -> int:
     """Report a fault of our own; ZEMO_DIAG_TRACEBACK=1 shows where."""
-    click.echo(
+    say_line(
         f"zemo-diag: a fault of zemo-diag itself ({type(error).__name__}: {error}). Please report it; "
-        "set ZEMO_DIAG_TRACEBACK=1 and run again to see where it happened.",
-        err=True,
+        "set ZEMO_DIAG_TRACEBACK=1 and run again to see where it happened."
     )
     if os.environ.get("ZEMO_DIAG_TRACEBACK"):
         import traceback

@@ -61,7 +61,7 @@ def _read(folder: Path, grouping: GroupingOptions, say: Say) -> _Run:
     functions = load_phase3_functions()
     scan = scan_folder(folder, lambda done, total: say("reading headers", done / total))
     if not scan.frames:
-        raise InputError(_nothing_usable(scan))
+        raise _nothing_usable(scan)
     used, tiles = group_frames(
         scan, functions, group_by=grouping.group_by, panel_deg=grouping.panel_deg, split=grouping.split
     )
@@ -70,13 +70,12 @@ def _read(folder: Path, grouping: GroupingOptions, say: Say) -> _Run:
     return _Run(Source(name, files, len(scan.frames), scan.unusable, used), tiles, functions)
 
 
-def _nothing_usable(scan: Scan) -> str:
+def _nothing_usable(scan: Scan) -> InputError:
     """Say why each file of a folder without any frame cannot be used."""
-    lines = [f"none of the {len(scan.unusable)} files in '{scan.folder}' holds a frame:"]
-    lines += [f"  {file.name}: {file.reason}" for file in scan.unusable[:20]]
+    lines = [f"{file.name}: {file.reason}" for file in scan.unusable[:20]]
     if len(scan.unusable) > 20:
-        lines.append(f"  and {len(scan.unusable) - 20} more")
-    return "\n".join(lines)
+        lines.append(f"and {len(scan.unusable) - 20} more")
+    return InputError(f"none of the {len(scan.unusable)} files in '{scan.folder}' holds a frame:", *lines)
 
 
 def run_gating(folder: Path, grouping: GroupingOptions, *, requested: bool, say: Say) -> Report:

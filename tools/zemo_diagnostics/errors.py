@@ -11,9 +11,21 @@ EXIT_INTERRUPTED = 130
 
 
 class ZemoDiagError(Exception):
-    """What went wrong, where, and what to do, in one sentence."""
+    """What went wrong, where, and what to do, in one sentence.
+
+    Parameters
+    ----------
+    sentence : str
+        The sentence.
+    details : str
+        What it announces, such as files, each on a line of its own.
+    """
 
     exit_code = EXIT_OUR_FAULT
+
+    def __init__(self, sentence: str, *details: str) -> None:
+        super().__init__(sentence)
+        self.details = details
 
 
 class InputError(ZemoDiagError):

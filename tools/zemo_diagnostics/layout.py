@@ -16,7 +16,7 @@ from rich.console import Console
 from rich.text import Text
 
 from .finding_groups import State
-from .wording import visible
+from .wording import ASCII_SIGNS, visible
 
 GAP = 2
 MIN_COLUMN_WIDTH = 8
@@ -24,12 +24,6 @@ MIN_COLUMN_WIDTH = 8
 # Stands for a blank that no line is broken at, while a text is wrapped; no text that is drawn can hold it.
 _GLUE = "\ue000"
 _UNIT_BLANK = re.compile(r"(?<=\d) (?=(?:%|s|[KMGT]?i?B|ADU|ULP)(?!\w))|(?<=\d) (?=[×x] \d)|(?<=[×x]) (?=\d)")
-
-# Signs that our own texts use, for streams that know ASCII only; what users wrote is shown by its numbers instead.
-_ASCII_SIGNS = str.maketrans(
-    {"×": "x", "–": "-", "—": "-", "…": "...", "·": "-", "’": "'", "µ": "u", "σ": "sigma", "κ": "kappa", "°": " deg"}
-    | {"≤": "<=", "≥": ">=", "→": "->", "±": "+/-"}
-)
 
 _STYLES = {State.OK: "green", State.NOTE: "cyan", State.WARNING: "yellow", State.ERROR: "bold red"}
 _UNICODE_MARKS = {State.OK: "✓", State.NOTE: "i", State.WARNING: "!", State.ERROR: "✗"}
@@ -57,7 +51,7 @@ class Page:
 def drawable(text: str, *, unicode: bool) -> str:
     """Give a text as it can be drawn: nothing hidden in it and, where asked, nothing but ASCII."""
     shown = visible(text)
-    return shown if unicode else shown.translate(_ASCII_SIGNS).encode("ascii", "backslashreplace").decode("ascii")
+    return shown if unicode else shown.translate(ASCII_SIGNS).encode("ascii", "backslashreplace").decode("ascii")
 
 
 def wrap(text: Text | str, page: Page, *, indent: int = 0, hang: int = 0) -> list[Text]:

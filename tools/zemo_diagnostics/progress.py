@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import contextlib
-import sys
 from collections.abc import Iterator
 from typing import Protocol
+
+from .stderr import bare_stderr, clean_line, clean_stderr
+from .stdout import draws
 
 
 class Say(Protocol):
@@ -24,7 +26,8 @@ def progress_bar(*, quiet: bool = False) -> Iterator[Say]:
     quiet : bool, keyword-only
         Show nothing, on a terminal too.
     """
-    if quiet or not sys.stderr.isatty():
+    stderr = bare_stderr()
+    if quiet or not draws(stderr):
         yield lambda _what, _part, _detail="": None
         return
     from rich.console import Console
@@ -32,12 +35,13 @@ def progress_bar(*, quiet: bool = False) -> Iterator[Say]:
 
     texts = [TextColumn(f"{{task.{field}}}", markup=False) for field in ("description", "fields[detail]")]
     columns = (texts[0], BarColumn(), TaskProgressColumn(), TimeRemainingColumn(), texts[1])
-    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+    # Within, since the bar puts a stream of its own in place of stderr: what is written meanwhile stands above it.
+    with Progress(*columns, console=Console(file=stderr), transient=True) as bar, clean_stderr():
         task = bar.add_task("", total=1.0, detail="")
 
         def say(what: str, part: float, detail: str = "", /) -> None:
             if bar.tasks[0].description != what:
                 bar.reset(task, description=what, total=1.0)
-            bar.update(task, completed=part, detail=detail)
+            bar.update(task, completed=part, detail=clean_line(detail))
 
         yield say

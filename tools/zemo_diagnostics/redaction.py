@@ -99,7 +99,7 @@ _NUMBER = (
     r"""[+-]?\d+(?:\.\d*)?(?:e[+-]?\d+)?(?:(?:\s?[:°'′"″]{1,2}\s?|[dmh]\s?|\s{1,3})\d+(?:\.\d*)?){0,3}"""
     r"""(?:[°'′"″dmhs]*\s?[NSEW]\b|[°'′"″])*"""
 )
-_BARE = r"[^\s;,/)\]}][^;,/)\]}\n]*"
+_BARE = rf"(?!{REMOVED})" + r"[^\s;,/)\]}][^;,/)\]}\n]*"
 _CODE = r"[\w-]*\d[\w-]*"
 _EQUALS, _BESIDE = r"\s*(?:=>|[=:])\s*", r"(?:\s*,\s*|\s+(?:is\s+)?)"
 
@@ -134,8 +134,8 @@ _LAST = rf"(?:[^\s/\\\"'<>|:,;()\[\]{{}}]|{_APOSTROPHE})+"
 _FILE_URL = re.compile(rf"{_LEFT}file:/{{1,3}}(?:(?=[A-Z]:[\\/])|(.))", re.IGNORECASE)
 # A server that holds somebody's files, or that is named with a login; ordinary web addresses stay.
 _SERVER = re.compile(
-    rf"{_LEFT}(?:(?:smb|cifs|nfs|afp|s?ftps?|ssh|scp|rsync|(?:web)?davs?)://(?:[^\s'\"]*@)?|https?://[^\s/]*@)"
-    r"[\w.:\[\]-]*/*(?=([^\s'\",;)\]}>])?)",
+    rf"{_LEFT}(?:(?:smb|cifs|nfs|afp|s?ftps?|ssh|scp|rsync|(?:web)?davs?):[\\/]{{1,3}}(?:[^\s'\"]*@)?|"
+    r"https?:[\\/]{1,3}[^\s\\/]*@)[\w.:\[\]-]*([\\/]*)(?=([^\s'\",;)\]}>])?)",
     re.IGNORECASE,
 )
 _REMOTE = re.compile(r"(?<![\w.+-])[\w.+-]+@[\w.-]+:(?=[\w.~/])")
@@ -278,7 +278,9 @@ def _without_values(text: str) -> str:
 
 def _without_server(match: re.Match[str]) -> str:
     """Give the start of a path in place of a server's address; of an address alone, nothing of it."""
-    return "/-/" if match[1] else REMOVED
+    if not match[2]:
+        return REMOVED
+    return "\\\\-\\" if "\\" in match[1] else "/-/"
 
 
 def _last_part(match: re.Match[str]) -> str:

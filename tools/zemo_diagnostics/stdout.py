@@ -5,9 +5,11 @@ from __future__ import annotations
 import os
 import shutil
 import sys
+from typing import TextIO
 
 from .errors import OutputError
 from .results import Report
+from .wording import encodable
 
 # Width of the terminal form where stdout is a file or a pipe.
 PIPED_WIDTH = 100
@@ -33,8 +35,7 @@ def print_report(report: Report, form: str) -> None:
     if form == "terminal":
         terminal = sys.stdout.isatty()
         width = shutil.get_terminal_size().columns if terminal or "COLUMNS" in os.environ else PIPED_WIDTH
-        color = terminal and "NO_COLOR" not in os.environ
-        print_text(render_terminal(report, width=width, color=color, unicode=_draws_signs()))
+        print_text(render_terminal(report, width=width, color=_takes_colors(), unicode=_draws_signs()))
         return
     text = render_json(report) if form == "json" else render_markdown(report)
     print_text(text, encoding="utf-8")
@@ -43,7 +44,7 @@ def print_report(report: Report, form: str) -> None:
 def print_text(text: str, *, encoding: str | None = None) -> None:
     """Print text in an encoding, the terminal's own by default; what that cannot show is escaped, never an error."""
     encoding = encoding or sys.stdout.encoding or "utf-8"
-    data = text.encode(encoding, "backslashreplace")
+    data = encodable(text, encoding).encode(encoding, "backslashreplace")
     try:
         sys.stdout.flush()
         sys.stdout.buffer.write(data)
@@ -53,6 +54,19 @@ def print_text(text: str, *, encoding: str | None = None) -> None:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         if not isinstance(error, BrokenPipeError):  # that one means that the reader has gone (`| head`): no error
             raise OutputError(f"the report cannot be printed ({error.strerror}): use -o FILE") from error
+
+
+def draws(stream: TextIO) -> bool:
+    """Tell whether a stream is a terminal that knows more than lines of text: colours, a bar that moves."""
+    return stream.isatty() and os.environ.get("TERM") not in ("dumb", "unknown")
+
+
+def _takes_colors() -> bool:
+    """Tell whether stdout is coloured: on a terminal that can, unless NO_COLOR or CLICOLOR=0 ask for none."""
+    from rich.console import detect_legacy_windows  # such a console would print the codes of colours as text
+
+    asked = not os.environ.get("NO_COLOR") and os.environ.get("CLICOLOR") != "0"
+    return asked and draws(sys.stdout) and not detect_legacy_windows()
 
 
 def _draws_signs() -> bool:

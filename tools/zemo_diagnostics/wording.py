@@ -14,6 +14,21 @@ MISSING = "n/a"
 # Categories of characters that draw nothing, or that change how the text around them is drawn.
 _HIDDEN_CATEGORIES = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
 
+# Signs that our own texts use, for streams that know ASCII only.
+ASCII_SIGNS = str.maketrans(
+    {"×": "x", "–": "-", "—": "-", "…": "...", "·": "-", "’": "'", "µ": "u", "σ": "sigma", "κ": "kappa", "°": " deg"}
+    | {"≤": "<=", "≥": ">=", "→": "->", "±": "+/-"}
+)
+
+
+def encodable(text: str, encoding: str) -> str:
+    """Give a text as an encoding can show it: where it knows not all of it, our signs in ASCII, the rest by number."""
+    try:
+        text.encode(encoding)
+    except UnicodeEncodeError:
+        return text.translate(ASCII_SIGNS).encode(encoding, "backslashreplace").decode(encoding)
+    return text
+
 
 def visible(text: str) -> str:
     r"""Show what draws nothing: control, bidi and half characters become ``\x1b``, ``\u202e``, ``\udcff``."""
