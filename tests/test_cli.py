@@ -68,6 +68,8 @@ def test_parity_prints_the_report_and_ends_with_the_verdict() -> None:
         (("kappa-parity", FIXTURES / "eq_only", "--crop", "big"), "such as 480x640"),
         (("findings", "ZD000"), "no finding has the code ZD000"),
         (("gating", ""), "the folder's name is empty"),
+        (("masters", ""), "the folder's name is empty"),
+        (("gating", FIXTURES / "eq_only", "-o", ""), "the file's name is empty"),
         (("kappa-parity", FIXTURES / "eq_only", "--kappa-high", "inf"), "not a finite number"),
         (("gating", FIXTURES / "eq_only", "--panel-deg", "nan"), "not a finite number"),
         (("gating", FIXTURES / "eq_only", "-o", "a" * 300 + ".md"), "name another file"),

@@ -22,6 +22,7 @@ import click
 from zemo_diagnostics import __version__
 from zemo_diagnostics.command_options import (
     Crop,
+    File,
     Finite,
     Folder,
     cleanup_option,
@@ -163,7 +164,7 @@ def kappa_parity(
 @cli.command(epilog="\b\nExample:\n  zemo-diag stack my_lights -o stack.fits")
 @click.argument("folder", type=Folder(path_type=Path))
 @click.option(
-    "-o", "--output", required=True, type=click.Path(path_type=Path), metavar="FILE", help="The stack (.fit or .fits)."
+    "-o", "--output", required=True, type=File(path_type=Path), metavar="FILE", help="The stack (.fit or .fits)."
 )
 @kappa_options
 @click.option("--no-debayer", is_flag=True, help="Stack raw mosaics as they are.")
@@ -200,10 +201,10 @@ def stack(
 
 
 @cli.command(epilog="\b\nExample:\n  zemo-diag masters run_tmp -o report.md --contact-sheet sheet.png")
-@click.argument("folder", type=click.Path(path_type=Path))
+@click.argument("folder", type=Folder(path_type=Path))
 @click.option(
     "--contact-sheet",
-    type=click.Path(path_type=Path),
+    type=File(path_type=Path),
     metavar="FILE.png",
     help="Also draw all masters on one sheet, stretched, blank pixels in magenta.",
 )
@@ -391,7 +392,7 @@ def _wrong_usage(error: click.ClickException) -> int:
         usage, message = message, ""
     else:
         usage = f"{context.get_usage()}\nTry '{context.command_path} --help' for help.\n" if context else ""
-    for line in usage.splitlines():
+    for line in usage.split("\n"):
         say_line(line)
     if message:
         say_line(f"Error: {message}")

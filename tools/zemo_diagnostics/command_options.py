@@ -26,14 +26,28 @@ class Finite(click.FloatRange):
         return number
 
 
-class Folder(click.Path):
-    """The path of a folder; never empty, which would mean the current one."""
+class _NamedPath(click.Path):
+    """A path that is never empty, which would mean the current folder."""
+
+    if_empty = ""
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
         """Read a path."""
         if not str(value):
-            self.fail("the folder's name is empty; write . for the current folder", param, ctx)
+            self.fail(self.if_empty, param, ctx)
         return super().convert(value, param, ctx)
+
+
+class Folder(_NamedPath):
+    """The path of a folder."""
+
+    if_empty = "the folder's name is empty; write . for the current folder"
+
+
+class File(_NamedPath):
+    """The path of a file."""
+
+    if_empty = "the file's name is empty"
 
 
 class Crop(click.ParamType[tuple[int, int]]):
@@ -113,7 +127,7 @@ def _report_files_option(*names: str) -> Callable[[Function], Function]:
         *names,
         "outputs",
         multiple=True,
-        type=click.Path(path_type=Path),
+        type=File(path_type=Path),
         metavar="FILE",
         help="Also write the report to FILE (.json, .md or .txt); may be given more than once.",
     )
