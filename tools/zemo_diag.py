@@ -17,6 +17,18 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+try:
+    from zemo_diagnostics.core_packages import broken_sentence, missing_sentence
+except ModuleNotFoundError:
+    sys.stderr.write("zemo_diag.py needs the folder zemo_diagnostics beside it: copy both\n")
+    sys.exit(2)
+
+# Before the first of them is imported: a sentence with what to type, and no trace of our files.
+missing = missing_sentence()
+if missing:
+    sys.stderr.write(f"{missing}\n")
+    sys.exit(2)
+
 import click
 
 from zemo_diagnostics import __version__
@@ -377,6 +389,8 @@ def _run(arguments: Sequence[str] | None) -> int:
         for detail in error.details:
             say_line(f"  {detail}")
         return error.exit_code
+    except ImportError as error:
+        return _cannot_import(error)
     except Exception as error:  # noqa: BLE001 - the last line of defence: a sentence, and the trace for who asks
         if isinstance(error, OSError) and error.errno == errno.ENOSPC:
             say_line("zemo-diag: the disk is full: make room and run again")
@@ -423,6 +437,15 @@ def _interrupted_by_signals() -> Iterator[None]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+def _cannot_import(error: ImportError) -> int:
+    """Say which package is broken, with what to type; where none is, the fault is our own."""
+    broken = broken_sentence()
+    if not broken:
+        return _our_fault(error)
+    sys.stderr.write(f"{broken}\n")
+    return EXIT_USAGE
 
 
 def _our_fault(error: Exception) -> int:
