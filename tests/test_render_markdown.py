@@ -28,6 +28,7 @@ from tests.reports import (
 )
 from zemo_diagnostics.markdown_text import code, fence, fit, prose, size
 from zemo_diagnostics.render_markdown import LIMIT_BYTES, render_markdown
+from zemo_diagnostics.results import Level
 
 TABLE_TAGS = {"table", "thead", "tbody", "tr", "th", "td"}
 OUR_TAGS = {"h2", "h3", "p", "strong", "ul", "li", "details", "summary", "pre"} | TABLE_TAGS
@@ -173,6 +174,16 @@ def test_fit_takes_what_fits_and_counts_the_rest() -> None:
     assert more == f"… {50 - len(taken)} more tiles are in the JSON report (`-o report.json`)"
     assert sum(size(item) + 1 for item in taken) + size(more) < 200
     assert fit(["x" * 500], 100, "tile") == ([], "… 1 more tile is in the JSON report (`-o report.json`)")
+
+
+def test_a_tiles_state_is_the_worst_of_its_findings_and_its_verdict() -> None:
+    report = replace(parity_report(*map(tile_parity, (1, 2))), findings=(finding("ZD214", Level.ERROR, 2),))
+    rows = [line for line in render_markdown(report).splitlines() if line.startswith("| ")]
+    assert [row.split(" | ")[:4] for row in rows[:1] + rows[2:]] == [
+        ["| Tile", "Name", "State", "Verdict"],
+        ["| 1", "`panel_1`", "ok", "identical"],
+        ["| 2", "`panel_2`", "error", "identical"],
+    ]
 
 
 def test_parity_details_are_folded() -> None:

@@ -409,6 +409,37 @@ def test_more_than_a_few_tiles_get_a_table_and_those_that_differ_their_details()
     assert [line for line in lines if "  tile " in line and "panel" in line] == ["  ✗ different  tile 6, panel_6"]
 
 
+def test_a_tiles_mark_is_the_worst_of_its_findings_and_its_verdict() -> None:
+    tiles = [tile_parity(i) for i in range(1, 6)] + [tile_parity(6, Verdict.WITHIN)]
+    found = (
+        finding("ZD214", Level.ERROR, 2),
+        finding("ZD207", Level.WARNING, 3),
+        finding("ZD209", Level.INFO, 3),
+        finding("ZD209", Level.INFO, 4),
+        finding("ZD209", Level.INFO, 6),
+        finding("ZD101", Level.ERROR, 5),  # of the gating, in the demo's report
+    )
+    lines = drawn(replace(parity_report(*tiles), findings=found), 80)
+    table = lines[lines.index("Tiles") + 2 :][:6]
+    marks = ["✓ identical", "✗ identical", "! identical", "i identical", "✓ identical", "! within tolerance"]
+    assert [line[2:].split("  ")[0] for line in table] == marks
+    told = [line for line in lines if "  tile " in line and "panel" in line]
+    assert told == [
+        "  ✗ identical  tile 2, panel_2",
+        "  ! identical  tile 3, panel_3",
+        "  ! within tolerance  tile 6, panel_6",
+    ]
+
+
+def test_an_empty_master_is_marked_so_whatever_the_findings_say() -> None:
+    lines = drawn(replace(masters_report(), findings=()), 100)
+    assert [line[2:].split("  ")[0] for line in lines if " master_tile_00" in line][:3] == [
+        "✓ fine",
+        "✗ empty",
+        "✓ fine",
+    ]
+
+
 def test_rows_and_skipped_runs_are_told() -> None:
     skipped = variant_run(status=RunStatus.SKIPPED, detail="it needs 32.4 GiB, 12.0 GiB may be taken")
     band = [variant_run(rows=(400, 800)), variant_run("chunked", rows=(400, 800))]

@@ -6,8 +6,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from enum import Enum
 
-from .results import Finding, Level, RunStatus, TileGating, TileParity, Verdict
-from .results_masters import TileMaster
+from .results import Finding, Level, Report, RunStatus, TileParity, Verdict
+from .results_masters import MasterVerdict, TileMaster
 from .results_phase3 import TilePhase3
 from .wording import plural, ranges
 
@@ -32,6 +32,11 @@ _VERDICT_STATES = {
     Verdict.WITHIN: State.WARNING,
     Verdict.DIFFERENT: State.ERROR,
     Verdict.NOT_COMPARED: State.WARNING,
+}
+_MASTER_STATES = {
+    MasterVerdict.FINE: State.OK,
+    MasterVerdict.PARTLY: State.WARNING,
+    MasterVerdict.EMPTY: State.ERROR,
 }
 _DIED_WORDS = {RunStatus.RAISED: "failed", RunStatus.KILLED: "killed", RunStatus.TIMED_OUT: "timed out"}
 
@@ -112,34 +117,48 @@ def level_state(level: Level) -> State:
     return _LEVEL_STATES[level]
 
 
-def tile_levels(findings: Iterable[Finding]) -> dict[int, Level]:
-    """Give the worst level that any finding has on each tile."""
+def tile_levels(findings: Iterable[Finding], series: str = "ZD") -> dict[int, Level]:
+    """Give the worst level that any finding has on each tile; of those whose codes begin like that."""
     order = [Level.INFO, Level.WARNING, Level.ERROR]
     worst: dict[int, Level] = {}
     for finding in findings:
-        if finding.tile_id is not None:
+        if finding.tile_id is not None and finding.code.startswith(series):
             known = worst.get(finding.tile_id, Level.INFO)
             worst[finding.tile_id] = max(known, finding.level, key=order.index)
     return worst
 
 
-def gating_state(tile: TileGating, levels: dict[int, Level]) -> State:
-    """Give the mark of a tile's gating: what the findings say of it."""
-    return _LEVEL_STATES[levels[tile.tile_id]] if tile.tile_id in levels else State.OK
+def _worst(state: State, tile_id: int, levels: dict[int, Level]) -> State:
+    """Give the worse of a state and of what the findings say of a tile."""
+    found = _LEVEL_STATES[levels[tile_id]] if tile_id in levels else State.OK
+    return max(state, found, key=list(State).index)
 
 
-def parity_state(tile: TileParity) -> tuple[State, str]:
-    """Give the mark and the word of a tile's parity; a variant that died comes before the verdict."""
+def gating_states(report: Report) -> dict[int, State]:
+    """Give the mark of each tile's gating: what the findings say of it."""
+    levels = tile_levels(report.findings, "ZD1")
+    return (
+        {tile.tile_id: _worst(State.OK, tile.tile_id, levels) for tile in report.gating.tiles} if report.gating else {}
+    )
+
+
+def parity_states(report: Report) -> dict[int, tuple[State, str]]:
+    """Give the mark and the word of each tile's parity: the mark is the worst of its findings and its verdict."""
+    levels, tiles = tile_levels(report.findings, "ZD2"), report.parity.tiles if report.parity else ()
+    return {tile.tile_id: _parity_state(tile, levels) for tile in tiles}
+
+
+def _parity_state(tile: TileParity, levels: dict[int, Level]) -> tuple[State, str]:
+    """Give the mark and the word of one tile's parity; a variant that died comes before the verdict."""
     died = [_DIED_WORDS[run.status] for run in tile.runs if run.status in _DIED_WORDS]
     if died:
         return State.ERROR, died[0]
-    return _VERDICT_STATES[tile.verdict], tile.verdict.value
+    return _worst(_VERDICT_STATES[tile.verdict], tile.tile_id, levels), tile.verdict.value
 
 
 def master_state(tile: TileMaster, levels: dict[int, Level]) -> tuple[State, str]:
-    """Give the mark and the word of a master: what the findings say of it, and its verdict."""
-    state = _LEVEL_STATES[levels[tile.tile_id]] if tile.tile_id in levels else State.OK
-    return state, tile.verdict.value
+    """Give the mark and the word of a master: the worst of its findings and its verdict, and the latter."""
+    return _worst(_MASTER_STATES[tile.verdict], tile.tile_id, levels), tile.verdict.value
 
 
 def phase3_state(tile: TilePhase3, levels: dict[int, Level], *, planned: bool) -> State:

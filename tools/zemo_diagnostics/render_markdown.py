@@ -13,10 +13,10 @@ from .finding_groups import (
     LEVEL_WORDS,
     FindingGroup,
     State,
-    gating_state,
+    gating_states,
     group_findings,
     master_state,
-    parity_state,
+    parity_states,
     phase3_state,
     report_state,
     tile_levels,
@@ -109,7 +109,7 @@ def _tables(report: Report) -> Iterator[str]:
     if report.parity:
         yield "### Parity of the full-frame and the chunked stack"
         yield _facts(sentences.parity_facts(report.parity))
-        yield from _parity_table(report.parity)
+        yield from _parity_table(report.parity, report)
     if report.masters:
         yield "### Master tiles"
         yield from _masters_table(report.masters, report)
@@ -167,8 +167,7 @@ def _facts(facts: Sequence[tuple[str, str]]) -> str:
 
 def _gating_table(gating: RunGating, report: Report) -> Iterator[str]:
     """Give the gating of each tile."""
-    levels = tile_levels(report.findings)
-    states = {tile.tile_id: gating_state(tile, levels) for tile in gating.tiles}
+    states = gating_states(report)
     many = len(gating.tiles) >= MANY_TILES
     tiles = sorted(gating.tiles, key=lambda tile: many and states[tile.tile_id] is State.OK)
     header = ("Tile", "Name", "State", "Frames", "Mode", "Why", "Cleanup", "Before the patch")
@@ -189,24 +188,19 @@ def _gating_cells(tile: TileGating, state: State) -> tuple[str, ...]:
     )
 
 
-def _parity_table(parity: RunParity) -> Iterator[str]:
+def _parity_table(parity: RunParity, report: Report) -> Iterator[str]:
     """Give the parity of each tile; the peaks are those over the baseline."""
+    states = parity_states(report)
     many = len(parity.tiles) >= MANY_TILES
-    tiles = sorted(parity.tiles, key=lambda tile: many and _is_fine(tile))
-    header = ("Tile", "Name", "Verdict", "Frames", "Differing", "Peak, full frame", "Peak, chunked", "Ratio")
-    yield from _cut_table(table(header, map(_parity_cells, tiles)))
+    tiles = sorted(parity.tiles, key=lambda tile: many and states[tile.tile_id][0] is State.OK)
+    header = ("Tile", "Name", "State", "Verdict", "Frames", "Differing", "Peak, full frame", "Peak, chunked", "Ratio")
+    yield from _cut_table(table(header, (_parity_cells(tile, states[tile.tile_id]) for tile in tiles)))
 
 
-def _parity_cells(tile: TileParity) -> tuple[str, ...]:
+def _parity_cells(tile: TileParity, state: tuple[State, str]) -> tuple[str, ...]:
     """Give the cells of one tile."""
-    word = parity_state(tile)[1]
-    cells = (str(tile.tile_id), code(tile.name), word, str(tile.used), sentences.difference_cell(tile))
-    return cells + sentences.peak_cells(tile)
-
-
-def _is_fine(tile: TileParity) -> bool:
-    """Tell whether there is nothing to look at in a tile's parity."""
-    return parity_state(tile)[0] is State.OK
+    cells = (str(tile.tile_id), code(tile.name), state[0].value, state[1], str(tile.used))
+    return (*cells, sentences.difference_cell(tile), *sentences.peak_cells(tile))
 
 
 def _cut_table(lines: Sequence[str]) -> Iterator[str]:
@@ -220,8 +214,10 @@ def _cut_table(lines: Sequence[str]) -> Iterator[str]:
 def _folds(report: Report) -> Iterator[tuple[str, list[str], str]]:
     """Give the folded parts: the title, its lines or groups of lines, and what one of these is called."""
     if report.parity:
-        tiles = sorted(report.parity.tiles, key=_is_fine)
-        yield "Each tile's runs and comparison", ["\n".join(_tile_lines(tile)) for tile in tiles], "tile"
+        states = parity_states(report)
+        tiles = sorted(report.parity.tiles, key=lambda tile: states[tile.tile_id][0] is State.OK)
+        lines = ["\n".join(_tile_lines(tile, states[tile.tile_id][1])) for tile in tiles]
+        yield "Each tile's runs and comparison", lines, "tile"
     if report.gating:
         yield "Lines that ZeMosaic logs", [fenced_line(tile.log_line) for tile in report.gating.tiles], "line"
         frames = [line for tile in report.gating.tiles for line in _frame_lines(tile)]
@@ -243,9 +239,9 @@ def _fold_body(items: Sequence[str], limit_bytes: int, noun: str) -> str:
     return "\n\n".join(parts)
 
 
-def _tile_lines(tile: TileParity) -> Iterator[str]:
+def _tile_lines(tile: TileParity, word: str) -> Iterator[str]:
     """Tell one tile's parity at length."""
-    yield fenced_line(f"tile {tile.tile_id}, {tile.name}: {parity_state(tile)[1]}")
+    yield fenced_line(f"tile {tile.tile_id}, {tile.name}: {word}")
     details = [sentences.parity_settings(tile), *sentences.run_sentences(tile)]
     details += sentences.comparison_lines(tile.comparison) if tile.comparison else []
     apart = [f"left out: {_file_line(file)}" for file in tile.left_out]

@@ -12,12 +12,11 @@ from .finding_groups import (
     LEVEL_WORDS,
     FindingGroup,
     State,
-    gating_state,
+    gating_states,
     group_findings,
     level_state,
-    parity_state,
+    parity_states,
     report_state,
-    tile_levels,
 )
 from .layout import Page, columns, draw, drawable, wrap
 from .redaction import map_strings
@@ -48,6 +47,8 @@ MAX_EVIDENCE = 3
 WHY_COLUMN_WIDTH = 110
 FEW_TILES = 4
 
+ParityStates = dict[int, tuple[State, str]]
+
 
 def render_terminal(report: Report, *, width: int, color: bool, unicode: bool) -> str:
     """Render a report for a terminal.
@@ -76,7 +77,7 @@ def _lines(report: Report, page: Page) -> Iterator[Text]:
         yield from _gating_tiles(report.gating, report, page)
     if report.parity:
         yield from _parity_run(report.parity, page)
-        yield from _parity_tiles(report.parity, page)
+        yield from _parity_tiles(report.parity, report, page)
     if report.masters:
         yield from masters_tiles(report.masters, report, page)
     if report.phase3:
@@ -103,8 +104,7 @@ def _gating_run(gating: RunGating, page: Page) -> Iterator[Text]:
 def _gating_tiles(gating: RunGating, report: Report, page: Page) -> Iterator[Text]:
     """Give the tiles: a table, or stacked lines on a narrow page; of very many, the worst that are not fine."""
     yield from heading("Tiles")
-    levels = tile_levels(report.findings)
-    states = {tile.tile_id: gating_state(tile, levels) for tile in gating.tiles}
+    states = gating_states(report)
     wrong = [tile for tile in gating.tiles if states[tile.tile_id] is not State.OK]
     shown: Sequence[TileGating] = gating.tiles
     if len(gating.tiles) > MAX_TILES:
@@ -163,40 +163,43 @@ def _parity_run(parity: RunParity, page: Page) -> Iterator[Text]:
         yield from fact(label, text, page)
 
 
-def _parity_tiles(parity: RunParity, page: Page) -> Iterator[Text]:
+def _parity_tiles(parity: RunParity, report: Report, page: Page) -> Iterator[Text]:
     """Give the tiles: a few at length; of more, a line each and those that are not fine at length."""
     yield from heading("Tiles")
-    wrong = [tile for tile in parity.tiles if parity_state(tile)[0] is not State.OK]
+    states = parity_states(report)
+    wrong = [tile for tile in parity.tiles if states[tile.tile_id][0] in (State.WARNING, State.ERROR)]
     few = 0 < len(parity.tiles) <= FEW_TILES
     if not few:
-        yield from _parity_overview(parity.tiles, wrong, page)
+        yield from _parity_overview(parity.tiles, wrong, states, page)
     detailed = parity.tiles if few else wrong[:MAX_TILE_DETAILS]
     for i, tile in enumerate(detailed):
         if i or not few:
             yield Text()
-        yield from _parity_block(tile, page)
+        yield from _parity_block(tile, states, page)
     if len(wrong) > len(detailed):
         more = wording.plural(len(wrong) - len(detailed), "more tile")
         yield from say(f"{page.more} {more} to look at; {REST}", page, indent=2, hang=2)
 
 
-def _parity_overview(tiles: Sequence[TileParity], wrong: Sequence[TileParity], page: Page) -> Iterator[Text]:
+def _parity_overview(
+    tiles: Sequence[TileParity], wrong: Sequence[TileParity], states: ParityStates, page: Page
+) -> Iterator[Text]:
     """Give a line per tile; of very many, only those that are not fine."""
     shown = tiles if len(tiles) <= MAX_TILES else wrong[:MAX_TILES_OF_MANY]
     if page.width < TABLE_WIDTH:
         for tile in shown:
-            yield from tile_line(_parity_mark(tile, page), tile.tile_id, tile.name, page)
+            yield from tile_line(page.mark(*states[tile.tile_id]), tile.tile_id, tile.name, page)
             yield from say(sentences.peaks_words(tile), page, indent=6, hang=2, style="dim")
     elif shown:
-        yield from _parity_table(shown, page)
+        yield from _parity_table(shown, states, page)
     yield from tiles_left_out(len(tiles), len(shown), len(wrong), page)
 
 
-def _parity_table(tiles: Sequence[TileParity], page: Page) -> Iterator[Text]:
+def _parity_table(tiles: Sequence[TileParity], states: ParityStates, page: Page) -> Iterator[Text]:
     """Give the tiles as a table of their peaks."""
     header = ("", "tile", "name", "frames", "full frame", "chunked", "ratio")
     rows = [
-        (_parity_mark(tile, page), str(tile.tile_id), tile.name, str(tile.used), *sentences.peak_cells(tile))
+        (page.mark(*states[tile.tile_id]), str(tile.tile_id), tile.name, str(tile.used), *sentences.peak_cells(tile))
         for tile in tiles
     ]
     for lines in columns(header, rows, page, right=(1, 3, 4, 5, 6)):
@@ -204,14 +207,9 @@ def _parity_table(tiles: Sequence[TileParity], page: Page) -> Iterator[Text]:
     yield from say("full frame, chunked: peak memory over the baseline", page, indent=2, style="dim")
 
 
-def _parity_mark(tile: TileParity, page: Page) -> Text:
-    """Give the mark and the word of a tile."""
-    return page.mark(*parity_state(tile))
-
-
-def _parity_block(tile: TileParity, page: Page) -> Iterator[Text]:
+def _parity_block(tile: TileParity, states: ParityStates, page: Page) -> Iterator[Text]:
     """Tell one tile at length: what was stacked, both runs, how they compare."""
-    yield from tile_line(_parity_mark(tile, page), tile.tile_id, tile.name, page)
+    yield from tile_line(page.mark(*states[tile.tile_id]), tile.tile_id, tile.name, page)
     yield from say(sentences.parity_settings(tile), page, indent=6, hang=2)
     yield from _runs(tile, page)
     if tile.comparison:
