@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 from astropy.io import fits
 
+import zemo_diag
 import zemosaic_align_stack
 from tests.conftest import ROOT
 from zemo_diagnostics import bayer
@@ -114,6 +115,46 @@ def test_a_frame_that_cannot_be_opened_is_left_out_and_named(lights: Path, fixtu
     assert (done.frames, [file.name for file in done.left_out]) == (12, ["cut.fit.gz"])
     with pytest.raises(InputError, match=r"cut\.fit\.gz .* damaged or cut off"):
         stack(fixtures / "unusable", tmp_path / "b.fits")
+
+
+def change(lights: Path, indices: slice, **cards: object) -> None:
+    """Change cards of some of the frames."""
+    for path in sorted(lights.iterdir())[indices]:
+        for key, value in cards.items():
+            fits.setval(path, key, value=value)
+
+
+def test_frames_that_belong_together_are_no_matter(lights: Path, tmp_path: Path) -> None:
+    change(lights, slice(3), EXPTIME=10, GAIN=80.0)  # as other numbers of the same value
+    assert stack(lights, tmp_path / "a.fits", debayer=False).notes == ()
+
+
+def test_what_differs_among_the_frames_is_said(lights: Path, tmp_path: Path) -> None:
+    first = fits.getheader(min(lights.iterdir()))
+    change(lights, slice(9, 12), DEC=first["DEC"] + 1.3, EXPTIME=20.0, FILTER="LP", XBINNING=2)
+    change(lights, slice(11, 12), GAIN=0, EXPTIME=30.0)
+    assert stack(lights, tmp_path / "a.fits", debayer=False).notes == (
+        "frames point up to 1.3 deg away from the first one, and nothing is aligned",
+        "exposures differ, and nothing is scaled: 10 s in 9 frames, 20 s in 2 frames, 30 s in 1 frame",
+        "gains differ, and nothing is scaled: 80 in 11 frames, 0 in 1 frame",
+        "filters differ: IRCUT in 9 frames, LP in 3 frames",
+        "binnings differ: 1 in 9 frames, 2 in 3 frames",
+    )
+
+
+def test_of_many_values_the_commonest_are_named(lights: Path, tmp_path: Path) -> None:
+    for i in range(8):
+        change(lights, slice(i, i + 1), GAIN=100 + i)
+    (note,) = stack(lights, tmp_path / "a.fits", debayer=False).notes
+    assert note.endswith("80 in 4 frames, 100 in 1 frame, 101 in 1 frame, 102 in 1 frame and 5 more")
+
+
+def test_the_notes_stand_on_stderr(lights: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    change(lights, slice(1), EXPTIME=20.0, FILTER="SITELAT=48.1")
+    assert zemo_diag.run(["stack", str(lights), "-o", str(tmp_path / "a.fits"), "--no-debayer"]) == 0
+    exposures, filters = capsys.readouterr().err.splitlines()
+    assert exposures == "Note: exposures differ, and nothing is scaled: 10 s in 11 frames, 20 s in 1 frame"
+    assert "48.1" not in filters
 
 
 def test_a_folder_without_frames_is_one_sentence(fixtures: Path, tmp_path: Path) -> None:

@@ -208,6 +208,8 @@ def stack(
         stacked = stack_folder(folder, output, options, force=force, say=say)
     for file in stacked.left_out:
         say_line(f"Left out {file.name}: {file.reason}")
+    for note in stacked.notes:
+        say_line(f"Note: {note}")
     print_text(clean_line(f"Wrote {output}: {stacked.summary()}") + "\n")
     return EXIT_CLEAN
 

@@ -22,6 +22,7 @@ from .errors import FrameError, InputError, OutputError
 from .frames import Pixels, RowSource
 from .functions_under_test import load_stack
 from .headers import card
+from .mixed_frames import mixture_notes
 from .progress import Say
 from .redaction import split_unit
 from .results import UnusableFile
@@ -65,6 +66,7 @@ class Stacked:
     empty: int
     left_out: tuple[UnusableFile, ...]
     wall_s: float
+    notes: tuple[str, ...] = ()
 
     def summary(self) -> str:
         """Say it in a line."""
@@ -147,6 +149,7 @@ def stack_folder(folder: Path, output: Path, options: StackOptions, *, force: bo
         empty=int(np.isnan(stacked).sum()),
         left_out=scan.unusable + chosen.left_out,
         wall_s=time.perf_counter() - started,
+        notes=mixture_notes(chosen.frames),
     )
 
 
