@@ -153,6 +153,19 @@ def test_the_bar_shows_what_is_hidden_in_names_and_what_is_written_meanwhile(mon
     assert sys.stderr is terminal
 
 
+def test_on_a_narrow_terminal_the_detail_is_cut(monkeypatch: pytest.MonkeyPatch) -> None:
+    terminal = Terminal()
+    monkeypatch.setattr(sys, "stderr", terminal)
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.setenv("COLUMNS", "60")
+    with progress_bar() as say:
+        say("building masters (patched)", 0.5, "tile 1 [####------], tile 2 [####------], tile 3 [##--------]")
+    drawn = terminal.getvalue()
+    assert "building masters (patched)" in drawn
+    assert "50%" in drawn
+    assert "tile 3" not in drawn
+
+
 @pytest.mark.parametrize("dumb", ["dumb", "unknown"])
 def test_a_terminal_that_only_knows_lines_gets_no_bar(monkeypatch: pytest.MonkeyPatch, dumb: str) -> None:
     terminal = Terminal()

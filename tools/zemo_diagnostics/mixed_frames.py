@@ -1,4 +1,4 @@
-"""What differs among frames that are stacked as they lie: worth saying, since such a stack neither aligns nor scales."""
+"""What differs among frames that are stacked as they lie: worth saying, as such a stack neither aligns nor scales."""
 
 from __future__ import annotations
 

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from .stderr import bare_stderr, clean_line, clean_stderr
 from .stdout import draws
+
+if TYPE_CHECKING:
+    from rich.progress import ProgressColumn, Task
+    from rich.text import Text
 
 
 class Say(Protocol):
@@ -31,12 +35,12 @@ def progress_bar(*, quiet: bool = False) -> Iterator[Say]:
         yield lambda _what, _part, _detail="": None
         return
     from rich.console import Console
-    from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
+    from rich.progress import Progress
 
-    texts = [TextColumn(f"{{task.{field}}}", markup=False) for field in ("description", "fields[detail]")]
-    columns = (texts[0], BarColumn(), TaskProgressColumn(), TimeRemainingColumn(), texts[1])
+    console = Console(file=stderr)
+    columns = _columns(console.width)
     # Within, since the bar puts a stream of its own in place of stderr: what is written meanwhile stands above it.
-    with Progress(*columns, console=Console(file=stderr), transient=True) as bar, clean_stderr():
+    with Progress(*columns, console=console, transient=True) as bar, clean_stderr():
         task = bar.add_task("", total=1.0, detail="")
 
         def say(what: str, part: float, detail: str = "", /) -> None:
@@ -45,3 +49,22 @@ def progress_bar(*, quiet: bool = False) -> Iterator[Say]:
             bar.update(task, completed=part, detail=clean_line(detail))
 
         yield say
+
+
+def _columns(width: int) -> tuple[ProgressColumn, ...]:
+    """Make the bar's columns; where the terminal is narrow, it is the detail that is cut."""
+    from rich.progress import BarColumn, ProgressColumn, TaskProgressColumn, TextColumn, TimeRemainingColumn
+    from rich.table import Column
+    from rich.text import Text
+
+    class Detail(ProgressColumn):
+        def render(self, task: Task) -> Text:
+            return Text(task.fields["detail"], no_wrap=True, overflow="ellipsis")
+
+    return (
+        TextColumn("{task.description}", markup=False),
+        BarColumn(min(40, width // 5), table_column=Column(no_wrap=True)),
+        TaskProgressColumn(table_column=Column(no_wrap=True)),
+        TimeRemainingColumn(table_column=Column(no_wrap=True)),
+        Detail(),
+    )
