@@ -15,6 +15,7 @@ import numpy as np
 import psutil
 import pytest
 from astropy.io import fits
+from click.testing import CliRunner
 from PIL import Image
 
 import zemo_diag
@@ -267,7 +268,8 @@ def test_where_stdout_fails_the_files_are_written_all_the_same(tmp_path: Path) -
             check=False,
         )
     assert done.returncode == 2
-    assert "the report cannot be printed" in done.stderr
+    assert "the text cannot be printed" in done.stderr
+    assert "use -o FILE" in done.stderr
     assert (tmp_path / "a.md").exists()
 
 
@@ -345,7 +347,20 @@ def test_the_demo_shows_both_reports() -> None:
 
 def test_findings_are_explained() -> None:
     assert "ZD101  error" in zemo("findings").stdout
+    assert "ZD107  note " in zemo("findings").stdout
     assert "What to do:" in zemo("findings", "zd101", "ZD209").stdout
+
+
+@pytest.mark.parametrize("codes", [(), ("ZD101", "ZD103")])
+def test_findings_keep_to_the_width(codes: tuple[str, ...]) -> None:
+    assert max(map(len, zemo("findings", *codes, COLUMNS="60").stdout.splitlines())) <= 60
+
+
+@pytest.mark.parametrize("command", zemo_diag.cli.commands)
+def test_help_keeps_to_the_width(command: str) -> None:
+    for arguments in (["--help"], [command, "--help"]):
+        help_text = CliRunner().invoke(zemo_diag.cli, arguments, prog_name="zemo-diag", terminal_width=60).output
+        assert max(map(len, help_text.splitlines())) <= 60
 
 
 def masters_folder(folder: Path, *, wiped: bool) -> Path:

@@ -55,7 +55,7 @@ Exit codes:
   0    clean: nothing of error level was found
   1    findings of error level
   2    wrong usage, or input that cannot be read
-  3    a variant of the stack died (killed, hung, or raised)
+  3    a variant of the stack died (killed, hung, raised)
   4    a fault of zemo-diag itself
   130  interrupted (Ctrl-C); what was known is written
 """
@@ -214,7 +214,7 @@ def stack(
     return EXIT_CLEAN
 
 
-@cli.command(epilog="\b\nExample:\n  zemo-diag masters run_tmp -o report.md --contact-sheet sheet.png")
+@cli.command(epilog="\b\nExample:\n  zemo-diag masters run_tmp --contact-sheet sheet.png")
 @click.argument("folder", type=Folder(path_type=Path))
 @click.option(
     "--contact-sheet",
@@ -250,7 +250,7 @@ def masters(
     return code
 
 
-@cli.command(epilog="\b\nExample:\n  zemo-diag phase3 my_lights -o phase3_out --report report.md")
+@cli.command(epilog="\b\nExample:\n  zemo-diag phase3 my_lights -o out --report report.md")
 @click.argument("folder", type=Folder(path_type=Path), required=False)
 @grouping_options
 @click.option(
@@ -337,9 +337,9 @@ def demo(form: str, outputs: tuple[Path, ...], force: bool, quiet: bool) -> int:
 def findings(codes: tuple[str, ...]) -> int:
     """Explain the finding codes: what each means, and what to do."""
     from zemo_diagnostics.findings_page import explain
-    from zemo_diagnostics.stdout import print_text
+    from zemo_diagnostics.stdout import page_width, print_text
 
-    print_text(explain(codes))
+    print_text(explain(codes, page_width()))
     return EXIT_CLEAN
 
 

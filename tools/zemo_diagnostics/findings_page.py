@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 from .checks import FindingKind
 from .errors import InputError
+from .finding_groups import LEVEL_WORDS
 from .findings import all_kinds
 
 _INTRODUCTION = """\
@@ -17,13 +18,19 @@ the exit code. This page is made from the checks themselves: `python -m zemo_dia
 """
 
 
-def explain(codes: Sequence[str] = ()) -> str:
+# Lines longer than this are hard to read.
+TEXT_WIDTH = 78
+
+
+def explain(codes: Sequence[str] = (), width: int = TEXT_WIDTH) -> str:
     """Explain findings in plain text.
 
     Parameters
     ----------
     codes : sequence of str
         Which; all, a line each, where it is empty.
+    width : int
+        Columns of the page; no line is longer.
 
     Raises
     ------
@@ -32,24 +39,32 @@ def explain(codes: Sequence[str] = ()) -> str:
     """
     kinds = {kind.code: kind for kind in all_kinds()}
     if not codes:
-        lines = [f"{kind.code}  {kind.level.value:<7}  {kind.title}" for kind in kinds.values()]
+        lines = [
+            _filled(f"{kind.code}  {LEVEL_WORDS[kind.level]:<7}  {kind.title}", width, hang=16)
+            for kind in kinds.values()
+        ]
         return "\n".join([*lines, "", "zemo-diag findings CODE explains one."]) + "\n"
     unknown = [code for code in codes if code.upper() not in kinds]
     if unknown:
         raise InputError(f"no finding has the code {', '.join(unknown)}: 'zemo-diag findings' lists them")
-    return "\n".join(_explained(kinds[code.upper()]) for code in codes)
+    return "\n".join(_explained(kinds[code.upper()], width) for code in codes)
 
 
-def _explained(kind: FindingKind) -> str:
+def _explained(kind: FindingKind, width: int) -> str:
     """Explain one kind of finding."""
-    parts = (f"{kind.code} ({kind.level.value}): {kind.title}", kind.meaning, f"What to do: {kind.remedy}")
-    return "\n".join(textwrap.fill(part, 78, initial_indent="", subsequent_indent="  ") for part in parts) + "\n"
+    parts = (f"{kind.code} ({LEVEL_WORDS[kind.level]}): {kind.title}", kind.meaning, f"What to do: {kind.remedy}")
+    return "\n".join(_filled(part, width, hang=2) for part in parts) + "\n"
+
+
+def _filled(text: str, width: int, *, hang: int) -> str:
+    """Break a text into lines; those after the first are indented."""
+    return textwrap.fill(text, max(40, min(width, TEXT_WIDTH)), subsequent_indent=" " * hang)
 
 
 def findings_markdown() -> str:
     """Give docs/findings.md."""
     sections = [
-        f"## {kind.code}: {kind.title}\n\n*{kind.level.value.capitalize()}.* {kind.meaning}\n\n"
+        f"## {kind.code}: {kind.title}\n\n*{LEVEL_WORDS[kind.level].capitalize()}.* {kind.meaning}\n\n"
         f"**What to do:** {kind.remedy}\n"
         for kind in all_kinds()
     ]

@@ -33,16 +33,36 @@ def print_report(report: Report, form: str) -> None:
     from .render_terminal import render_terminal
 
     if form == "terminal":
-        terminal = sys.stdout.isatty()
-        width = shutil.get_terminal_size().columns if terminal or "COLUMNS" in os.environ else PIPED_WIDTH
-        print_text(render_terminal(report, width=width, color=_takes_colors(), unicode=_draws_signs()))
+        text = render_terminal(report, width=page_width(), color=_takes_colors(), unicode=_draws_signs())
+        print_text(text, instead="use -o FILE")
         return
     text = render_json(report) if form == "json" else render_markdown(report)
-    print_text(text, encoding="utf-8")
+    print_text(text, encoding="utf-8", instead="use -o FILE")
 
 
-def print_text(text: str, *, encoding: str | None = None) -> None:
-    """Print text in an encoding, the terminal's own by default; what that cannot show is escaped, never an error."""
+def page_width() -> int:
+    """Give the columns that text on stdout may take."""
+    asked = sys.stdout.isatty() or "COLUMNS" in os.environ
+    return shutil.get_terminal_size().columns if asked else PIPED_WIDTH
+
+
+def print_text(text: str, *, encoding: str | None = None, instead: str = "print it elsewhere") -> None:
+    """Print text.
+
+    Parameters
+    ----------
+    text : str
+        The text, ended lines.
+    encoding : str, optional keyword
+        The terminal's own by default. What it cannot show is escaped, never an error.
+    instead : str, optional keyword
+        What to do where it cannot be printed.
+
+    Raises
+    ------
+    OutputError
+        Where it cannot be printed; that a reader has gone away is no error.
+    """
     encoding = encoding or sys.stdout.encoding or "utf-8"
     data = encodable(text, encoding).encode(encoding, "backslashreplace")
     try:
@@ -53,7 +73,7 @@ def print_text(text: str, *, encoding: str | None = None) -> None:
         # Python would flush, and complain, once more at its end.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         if not isinstance(error, BrokenPipeError):  # that one means that the reader has gone (`| head`): no error
-            raise OutputError(f"the report cannot be printed ({error.strerror}): use -o FILE") from error
+            raise OutputError(f"the text cannot be printed ({error.strerror}): {instead}") from error
 
 
 def draws(stream: TextIO) -> bool:
