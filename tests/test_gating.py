@@ -67,11 +67,11 @@ def test_frames_without_eqmode(fixtures: Path) -> None:
 
 def test_odd_values_are_counted_as_what_they_say(fixtures: Path) -> None:
     (tile,) = tiles_of(gate(fixtures / "odd_values", split=False))
-    assert tile.counts == ModeCounts(eq=5, altaz=3, unknown=3, other=4)
+    assert tile.counts == ModeCounts(eq=6, altaz=3, unknown=4, other=2)
     modes = {name.split("_")[1]: mode for name, mode in tile.frame_modes}
     assert modes["EQMODE two"] == "EQMODE_2"
-    assert modes["EQMODE text EQ"] == "EQMODE_EQ"
-    assert modes["EQMODE in a comment"] == "UNKNOWN"
+    assert modes["EQMODE text EQ"] == "EQ"
+    assert modes["EQMODE in a comment"] == modes["EQMODE undefined"] == "UNKNOWN"
 
 
 def test_a_tile_that_mixes_both_modes_is_an_error(fixtures: Path) -> None:

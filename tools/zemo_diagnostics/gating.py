@@ -73,7 +73,8 @@ def _stated_mode(frame: Frame, functions: Phase3Functions) -> str:
     mode = functions.infer_group_eqmode([frame.entry])
     if mode != "UNKNOWN" or frame.header is None:
         return mode
-    written = str(card(frame.header.cards, "EQMODE", "")).strip()
+    value = card(frame.header.cards, "EQMODE")
+    written = "" if value is None else str(value).strip()
     if not written:
         return "UNKNOWN"
     return f"EQMODE_{written if _SHORT_VALUE.fullmatch(written) else '?'}"
