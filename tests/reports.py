@@ -370,7 +370,7 @@ def tile_build(rule: str = PATCHED, blank: float = 0.0, **changes: object) -> Ti
     base = TileBuild(
         file=f"{rule}/master_tile_001.fits",
         cleanup_enabled=rule == BEFORE,
-        verdict=MasterVerdict.PARTLY if blank > 0.5 else MasterVerdict.FINE,
+        verdict=MasterVerdict.NEARLY if blank >= 0.9 else MasterVerdict.FINE,
         frames=6,
         stacked=6,
         rejected_pct=0.4,

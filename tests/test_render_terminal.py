@@ -214,7 +214,7 @@ Run
 Tiles
              tile  name     mode    frames  cleanup   blank before  blank after
   ! warning     1  panel_1  EQ      6 of 6  on → off  97 %          0.30 %
-                   before: partly empty, 3.0 % valid, 97 % blank, median 812 / 795 / 80 ADU
+                   before: nearly empty, 3.0 % valid, 97 % blank, median 812 / 795 / 80 ADU
                    patched: fine, 99.7 % valid, 0.30 % blank, median 812 / 795 / 80 ADU
   ✓ ok          2  panel_2  ALT_AZ  6 of 6  on        2.5 %         2.5 %
                    before and patched: fine, 98 % valid, 2.5 % blank, median 812 / 795 / 80 ADU
@@ -250,7 +250,7 @@ Tiles
   ! warning  tile 1, panel_1
       tile 1 (EQ): 97 % blank before, 0.30 % after
       frames: 6 of 6; cleanup: on → off
-      before: partly empty, 3.0 % valid, 97 % blank, median
+      before: nearly empty, 3.0 % valid, 97 % blank, median
         812 / 795 / 80 ADU
       patched: fine, 99.7 % valid, 0.30 % blank, median 812
         / 795 / 80 ADU
