@@ -303,7 +303,8 @@ def decide_global_altaz_cleanup(requested: bool, summary: EqmodeSummary) -> Glob
         The modes of all frames of the run.
     """
     if summary.contains_altaz:
-        reason = f"{summary.altaz} of {summary.total} frames are ALT_AZ"
+        noun, verb = "frame" if summary.total == 1 else "frames", "is" if summary.altaz == 1 else "are"
+        reason = f"{summary.altaz} of {summary.total} {noun} {verb} ALT_AZ"
         if requested:
             return GlobalCleanupDecision(True, True, reason)
         message = f"ALTaz cleanup enabled automatically: {reason}."
