@@ -32,6 +32,8 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
+from itertools import islice
+from numbers import Real
 from pathlib import Path
 from typing import Any, cast
 
@@ -49,6 +51,12 @@ EQMODE_ENTRIES_ASKED = 16
 # Where an entry may say its mode, in the order of asking. The first two count only when they are text.
 _TEXT_KEYS = ("MOUNT_MODE", "_eqmode_mode")
 _HEADER_KEYS = ("header", "header_subset")
+
+# The words for a mode that ZeMosaic reads, in whichever key they stand; any other text may be a number.
+_MODES_BY_WORD = {
+    **dict.fromkeys(("EQ", "EQUATORIAL"), EQ),
+    **dict.fromkeys(("ALT_AZ", "ALTAZ", "ALT-AZ", "ALT AZ"), ALT_AZ),
+}
 
 ProgressCallback = Callable[..., object]
 FloatArray = npt.NDArray[np.float32]
@@ -181,34 +189,34 @@ def _mode_from_number(value: Any) -> str:
     return {1: EQ, 0: ALT_AZ}.get(number, UNKNOWN)
 
 
-def _mode_from_text(value: Any) -> str:
-    """Read a mode that grouping wrote as text: ``EQ``, ``ALT_AZ``, or ``EQMODE_<n>``."""
-    if not isinstance(value, str):
-        return UNKNOWN
-    text = value.strip().upper()
-    if text.startswith("EQMODE_"):
-        return _mode_from_number(text.removeprefix("EQMODE_"))
-    return text if text in (EQ, ALT_AZ) else UNKNOWN
+def _mode_from(value: Any) -> str:
+    """Read what may stand for a mode: a word, a number, ``EQMODE_<n>`` as grouping writes it; the rest says nothing."""
+    if isinstance(value, str):
+        word = value.strip().upper()
+        return _MODES_BY_WORD.get(word) or _mode_from_number(word.removeprefix("EQMODE_"))
+    return _mode_from_number(value) if isinstance(value, (Real, np.bool_, bytes)) else UNKNOWN
 
 
 def _value(mapping: Any, key: str) -> Any:
-    """Read a key of a dict or a ``fits.Header``; None where it is missing or cannot be parsed."""
+    """Read a key of a dict or a ``fits.Header``; None where it is missing or cannot be parsed, or this is neither."""
+    if not isinstance(mapping, Mapping):
+        return None
     try:
         return mapping.get(key)
     except Exception:  # noqa: BLE001 - a broken card says nothing; astropy raises many kinds for it
         return None
 
 
-def _statements(entry: Mapping[str, Any]) -> Iterable[tuple[str, Any, str]]:
+def _statements(entry: Any) -> Iterable[tuple[str, Any, str]]:
     """Give (key, value, mode) for each place where an entry may say its mode, in the order of asking."""
     for key in _TEXT_KEYS:
         value = _value(entry, key)
-        yield key, value, _mode_from_text(value)
+        yield key, value, _mode_from(value) if isinstance(value, str) else UNKNOWN
     value = _value(entry, "EQMODE")
-    yield "EQMODE", value, _mode_from_number(value)
+    yield "EQMODE", value, _mode_from(value)
     for key in _HEADER_KEYS:
         value = _value(_value(entry, key), "EQMODE")
-        yield f"{key}[EQMODE]", value, _mode_from_number(value)
+        yield f"{key}[EQMODE]", value, _mode_from(value)
 
 
 def entry_eqmode(entry: Mapping[str, Any]) -> EqmodeEvidence:
@@ -218,7 +226,8 @@ def entry_eqmode(entry: Mapping[str, Any]) -> EqmodeEvidence:
     ----------
     entry : mapping
         A frame as grouping or Phase 1 describes it. Asked in this order: ``MOUNT_MODE`` and ``_eqmode_mode``
-        where they are text, ``EQMODE``, then ``EQMODE`` in ``header`` and in ``header_subset``.
+        where they are text, ``EQMODE``, then ``EQMODE`` in ``header`` and in ``header_subset``. Each is read in the
+        spellings that ZeMosaic reads: EQ, EQUATORIAL, ALT_AZ, ALTAZ, ALT-AZ, "ALT AZ", 1 and 0, in any case.
 
     Returns
     -------
@@ -237,27 +246,36 @@ def group_eqmode(group: Sequence[Mapping[str, Any]]) -> EqmodeEvidence:
     Parameters
     ----------
     group : sequence of mapping
-        The entries of one master tile; the first `EQMODE_ENTRIES_ASKED` are asked.
+        The entries of one master tile; the first `EQMODE_ENTRIES_ASKED` are asked. Anything else says nothing.
 
     Returns
     -------
     EqmodeEvidence
         The mode, and which key of which entry said it.
     """
-    for index, entry in enumerate(group[:EQMODE_ENTRIES_ASKED]):
+    for index, entry in enumerate(_entries_asked(group)):
         evidence = entry_eqmode(entry)
         if evidence.mode != UNKNOWN:
             return EqmodeEvidence(evidence.mode, index, evidence.key, evidence.value)
     return EqmodeEvidence()
 
 
+def _entries_asked(group: Any) -> list[Any]:
+    """Give the first entries of a group; none where it is no sequence, or one whose entries cannot be got at."""
+    try:
+        return list(islice(group, EQMODE_ENTRIES_ASKED)) if isinstance(group, Sequence) else []
+    except Exception:  # noqa: BLE001 - whatever a caller's own sequence raises, its mode is not known
+        return []
+
+
 def _infer_group_eqmode(group: list[dict[str, Any]]) -> str:
-    """Give the mount mode of a group: ``"EQ"``, ``"ALT_AZ"`` or ``"UNKNOWN"``. Never opens a file.
+    """Give the mount mode of a group: ``"EQ"``, ``"ALT_AZ"`` or ``"UNKNOWN"``. Never opens a file, never raises.
 
     Parameters
     ----------
     group : list of dict
-        The entries of one master tile. A retried group keeps its keys and is inferred the same.
+        The entries of one master tile. A retried group keeps its keys and is inferred the same. None, or anything
+        else that is no sequence of mappings, is ``"UNKNOWN"``.
 
     See Also
     --------
@@ -267,9 +285,9 @@ def _infer_group_eqmode(group: list[dict[str, Any]]) -> str:
 
 
 def summarize_eqmodes(entries: Iterable[Mapping[str, Any]]) -> EqmodeSummary:
-    """Count the mount modes that the entries of a run state, each entry by itself."""
+    """Count the mount modes that the entries of a run state, each entry by itself; None is a run without entries."""
     counts = {EQ: 0, ALT_AZ: 0, UNKNOWN: 0}
-    for entry in entries:
+    for entry in entries or ():
         counts[entry_eqmode(entry).mode] += 1
     return EqmodeSummary(counts[EQ], counts[ALT_AZ], counts[UNKNOWN])
 
@@ -285,7 +303,8 @@ def decide_global_altaz_cleanup(requested: bool, summary: EqmodeSummary) -> Glob
         The modes of all frames of the run.
     """
     if summary.contains_altaz:
-        reason = f"{summary.altaz} of {summary.total} frames are ALT_AZ"
+        noun, verb = "frame" if summary.total == 1 else "frames", "is" if summary.altaz == 1 else "are"
+        reason = f"{summary.altaz} of {summary.total} {noun} {verb} ALT_AZ"
         if requested:
             return GlobalCleanupDecision(True, True, reason)
         message = f"ALTaz cleanup enabled automatically: {reason}."
@@ -1778,10 +1797,20 @@ def _free_memory_bytes() -> int:
 # ------------------------------------------------------------------------------------------------ self-test
 
 # What `_selftest_infer_group_eqmode` expects: (group, mode).
-_SELFTEST_GROUPS: tuple[tuple[list[dict[str, Any]], str], ...] = (
+_SELFTEST_GROUPS: tuple[tuple[Any, str], ...] = (
+    (None, UNKNOWN),
+    ("EQ", UNKNOWN),
+    ({"EQMODE": 1}, UNKNOWN),
     ([], UNKNOWN),
     ([{}], UNKNOWN),
+    ([None, "EQ"], UNKNOWN),
     ([{"MOUNT_MODE": "EQ", "EQMODE": 0}], EQ),
+    ([{"MOUNT_MODE": "equatorial", "_eqmode_mode": "ALT_AZ"}], EQ),
+    ([{"MOUNT_MODE": "Alt-Az", "EQMODE": 1}], ALT_AZ),
+    ([{"_eqmode_mode": "ALTAZ", "EQMODE": 1}], ALT_AZ),
+    ([{"_eqmode_mode": "1", "EQMODE": 0}], EQ),
+    ([{"EQMODE": "ALT AZ", "header": {"EQMODE": 1}}], ALT_AZ),
+    ([{"header": {"EQMODE": "EQUATORIAL"}, "header_subset": {"EQMODE": 0}}], EQ),
     ([{"MOUNT_MODE": "UNKNOWN", "_eqmode_mode": "ALT_AZ", "EQMODE": 1}], ALT_AZ),
     ([{"MOUNT_MODE": "EQMODE_1"}], EQ),
     ([{"MOUNT_MODE": 1, "EQMODE": "0"}], ALT_AZ),
@@ -1790,7 +1819,7 @@ _SELFTEST_GROUPS: tuple[tuple[list[dict[str, Any]], str], ...] = (
     ([{"header": {"EQMODE": 1}, "header_subset": {"EQMODE": 0}}], EQ),
     ([{"header": {}, "header_subset": {"EQMODE": 0}}], ALT_AZ),
     ([{"path": "a.fit"}, {"EQMODE": 0}, {"EQMODE": 1}], ALT_AZ),
-    ([{"EQMODE": "equatorial"}], UNKNOWN),
+    ([{"EQMODE": "equator"}], UNKNOWN),
 )
 
 

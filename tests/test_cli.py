@@ -378,7 +378,7 @@ def test_masters_tells_wiped_tiles_from_good_ones(tmp_path: Path) -> None:
     before = zemo("masters", masters_folder(tmp_path / "before", wiped=True))
     patched = zemo("masters", masters_folder(tmp_path / "patched", wiped=False))
     assert (before.returncode, before.stderr, patched.returncode, patched.stderr) == (1, "", 0, "")
-    assert "2 master tiles: 1 partly empty, 1 fine; 1 error" in before.stdout[-200:]
+    assert "2 master tiles: 1 nearly empty, 1 fine; 1 error" in before.stdout[-200:]
     assert "2 master tiles: 2 fine; no findings" in patched.stdout[-200:]
 
 
@@ -389,7 +389,7 @@ def test_masters_writes_reports_and_a_contact_sheet(tmp_path: Path) -> None:
     assert (done.returncode, done.stderr.count("Wrote")) == (1, 2)
     assert [tile["verdict"] for tile in json.loads(report.read_text("utf-8"))["masters"]["tiles"]] == [
         "fine",
-        "partly empty",
+        "nearly empty",
     ]
     with Image.open(sheet) as picture:
         colors = {color for _, color in picture.getcolors(1 << 20) or ()}
@@ -399,6 +399,26 @@ def test_masters_writes_reports_and_a_contact_sheet(tmp_path: Path) -> None:
     assert (again.returncode, again.stdout) == (2, "")
     assert "--force" in again.stderr
     assert str(tmp_path) not in done.stdout + report.read_text("utf-8")
+
+
+def test_masters_draws_more_than_a_hundred_on_further_pages(tmp_path: Path) -> None:
+    folder, sheet = tmp_path / "run", tmp_path / "sheet.png"
+    folder.mkdir()
+    for i in range(101):
+        write_master(folder / f"master_tile_{i:03d}.fits", star_field((16, 16)), tile_id=i)
+    done = zemo("masters", folder, "-q", "--contact-sheet", sheet)
+    assert (done.returncode, done.stderr) == (0, f"Wrote {sheet} to {tmp_path / 'sheet-2.png'}\n")
+    assert sorted(path.name for path in tmp_path.glob("*.png")) == ["sheet-2.png", "sheet.png"]
+
+
+def test_masters_without_any_master_reports_and_fails(tmp_path: Path) -> None:
+    folder, sheet, report = tmp_path / "run", tmp_path / "sheet.png", tmp_path / "report.json"
+    folder.mkdir()
+    fits.PrimaryHDU().writeto(folder / "header.fits")
+    done = zemo("masters", folder, "-o", report, "--contact-sheet", sheet)
+    assert (done.returncode, sheet.exists()) == (2, False)
+    assert "no master tile was measured" in done.stdout
+    assert json.loads(report.read_text("utf-8"))["exit_code"] == 2
 
 
 @pytest.mark.parametrize(

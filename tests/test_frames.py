@@ -14,7 +14,7 @@ from astropy.io import fits
 from zemo_diagnostics import bayer
 from zemo_diagnostics.entries import Frame, look_at, scan_folder
 from zemo_diagnostics.errors import FrameError
-from zemo_diagnostics.frames import Cropped, RowSource, open_frame
+from zemo_diagnostics.frames import Cropped, RowSource, open_frame, read_window
 
 Array = np.ndarray[tuple[int, ...], np.dtype[Any]]
 
@@ -58,6 +58,10 @@ def test_bands_of_fits_rows_are_those_of_the_file(
     rows = by_bands(source)
     assert source.shape == expected.shape
     assert source[0:1].dtype == source.dtype
+    for window in ((slice(2, 11), slice(3, 5)), (slice(12, 40), slice(0, 7)), (slice(0, 1), slice(6, 9))):
+        piece = read_window(source, *window)
+        assert piece.dtype == source.dtype
+        assert np.array_equal(piece, expected[window], equal_nan=True)
     np.testing.assert_array_equal(rows.astype(np.float32), expected.astype(np.float32))
 
 

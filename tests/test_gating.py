@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -13,6 +14,7 @@ from zemo_diagnostics.checks import FindingKind
 from zemo_diagnostics.commands import GroupingOptions, run_gating
 from zemo_diagnostics.findings import Evidence, find, load_checks
 from zemo_diagnostics.results import Finding, Level, ModeCounts, Report, RunGating, Source, TileGating, UnusableFile
+from zemo_diagnostics.sentences import EQ_ONLY, gating_facts
 
 
 def quiet(_what: str, _part: float, _detail: str = "") -> None:
@@ -67,11 +69,11 @@ def test_frames_without_eqmode(fixtures: Path) -> None:
 
 def test_odd_values_are_counted_as_what_they_say(fixtures: Path) -> None:
     (tile,) = tiles_of(gate(fixtures / "odd_values", split=False))
-    assert tile.counts == ModeCounts(eq=5, altaz=3, unknown=3, other=4)
+    assert tile.counts == ModeCounts(eq=6, altaz=3, unknown=4, other=2)
     modes = {name.split("_")[1]: mode for name, mode in tile.frame_modes}
     assert modes["EQMODE two"] == "EQMODE_2"
-    assert modes["EQMODE text EQ"] == "EQMODE_EQ"
-    assert modes["EQMODE in a comment"] == "UNKNOWN"
+    assert modes["EQMODE text EQ"] == "EQ"
+    assert modes["EQMODE in a comment"] == modes["EQMODE undefined"] == "UNKNOWN"
 
 
 def test_a_tile_that_mixes_both_modes_is_an_error(fixtures: Path) -> None:
@@ -151,6 +153,83 @@ def test_each_check_finds_its_case_and_nothing_else(code: str, changes: dict[str
     assert (found.code, found.tile_id) == (code, 3)
     assert found.message
     assert found.remedy
+
+
+def check_messages(code: str, *tiles: TileGating, **run: object) -> list[str]:
+    """Give what one check says of some tiles."""
+    (kind,) = (kind for kind in load_checks() if kind.code == code)
+    gating = replace(RunGating(tiles, "", 4, 0, 0, False, False, "", None), **run)  # type: ignore[arg-type]
+    return [finding.message for finding in findings._run(kind, gating)]
+
+
+@pytest.mark.parametrize(
+    ("code", "changes", "words"),
+    [
+        ("ZD101", {"counts": ModeCounts(1, 1, 0, 0)}, "1 frame says EQ and 1 says ALT_AZ; all are treated as EQ."),
+        ("ZD101", {"counts": ModeCounts(1, 3, 0, 0)}, "1 frame says EQ and 3 say ALT_AZ; all are treated as EQ."),
+        ("ZD102", {"counts": ModeCounts(1, 3, 0, 0)}, "Frame 1 makes the tile EQ: 1 frame says so, 3 say otherwise."),
+        ("ZD103", {"counts": ModeCounts(0, 0, 1, 0), "frames": 1}, "The only frame does not say its mount mode;"),
+        ("ZD103", {"counts": ModeCounts(0, 0, 4, 0)}, "None of its 4 frames says its mount mode;"),
+        ("ZD103", {"counts": ModeCounts(1, 0, 3, 0)}, "3 of 4 frames do not say their mount mode;"),
+        ("ZD104", {"frame_modes": (("a.fit", "EQMODE_2"),)}, "1 of 4 frames says EQMODE '2'."),
+        ("ZD104", {"frame_modes": (("a.fit", "EQMODE_2"),), "frames": 1}, "The only frame says EQMODE '2'."),
+        (
+            "ZD108",
+            {"eqmode": "UNKNOWN", "counts": ModeCounts(1, 0, 3, 0)},
+            "1 later frame says its mode, the first ones",
+        ),
+        ("ZD110", {"stacked_frames": ("a.fit",)}, "1 of 4 files is a stack already."),
+        ("ZD110", {"stacked_frames": ("a.fit",), "frames": 1}, "The only file is a stack already."),
+        ("ZD111", {"name": "no pointing", "without_pointing": 1}, "Kept together, wherever they point: 1 frame."),
+    ],
+)
+def test_a_single_frame_is_told_as_one(code: str, changes: dict[str, object], words: str) -> None:
+    (message,) = check_messages(code, tile(**changes))
+    assert message.startswith(words)
+
+
+def test_what_is_said_of_a_single_frame_in_the_run(fixtures: Path, tmp_path: Path) -> None:
+    shutil.copy(next((fixtures / "no_eqmode").glob("*.fit")), tmp_path)
+    (finding,) = (finding for finding in gate(tmp_path).findings if finding.code == "ZD109")
+    assert finding.message == "The cleanup is off for the whole run: 1 frame does not say its mode."
+    shutil.copy(next((fixtures / "altaz_only").glob("*.fit")), tmp_path / "altaz.fit")
+    report = gate(tmp_path, group_by="all")
+    assert report.gating is not None
+    assert report.gating.reason == "1 of 2 frames is ALT_AZ"
+
+
+@pytest.mark.parametrize(
+    ("telescopes", "said", "unsaid"),
+    [
+        ([("Seestar S50", 3), ("not named", 1)], "Seestars write it", "no other"),
+        ([("Moravian C3", 4)], "no other capture program", "PROGRAM"),
+        ([("not named", 4)], "counts as UNKNOWN.", "Seestar"),
+        ([("not named (unit 1)", 2), ("not named (unit 2)", 2)], "counts as UNKNOWN.", "Seestar"),
+    ],
+)
+def test_who_writes_the_mode_is_told_for_the_telescope_at_hand(
+    telescopes: list[tuple[str, int]], said: str, unsaid: str
+) -> None:
+    silent = tile(counts=ModeCounts(0, 0, 4, 0), eqmode="UNKNOWN", telescopes=tuple(telescopes))
+    (message,) = check_messages("ZD103", silent)
+    assert said in message
+    assert unsaid not in message
+
+
+def test_the_remedy_says_what_zemosaics_versions_do_with_an_unknown_tile() -> None:
+    (kind,) = (kind for kind in load_checks() if kind.code == "ZD103")
+    for words in ("before the patch cleans", "January 2026 never", "April 2026 does if", "altaz_unknown_policy auto"):
+        assert words in kind.remedy
+    assert "tiles of their own" not in kind.remedy
+
+
+def test_an_eq_only_run_is_explained_where_frames_do_not_say_their_mode(fixtures: Path) -> None:
+    unknown, eq = gate(fixtures / "no_eqmode"), gate(fixtures / "eq_only")
+    assert unknown.gating is not None
+    assert eq.gating is not None
+    explained = (EQ_ONLY, "that no frame says ALT_AZ: 8 frames do not say their mode, and may be of either")
+    assert gating_facts(unknown.gating)[-1] == explained
+    assert gating_facts(eq.gating)[-1][0] == "ZeMosaic logs"
 
 
 def test_a_check_that_crashes_is_a_finding(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -15,6 +15,7 @@ import pytest
 from astropy.io import fits
 from astropy.table import Table
 
+import zemosaic_worker as worker
 from tests.conftest import ROOT
 from tests.masters import NOISE_ADU, SKY_ADU, Image, empty_cards, rotated_corners, star_field, wiped, write_master
 from zemo_diagnostics import master_pixels
@@ -23,7 +24,7 @@ from zemo_diagnostics.errors import InputError
 from zemo_diagnostics.master_files import scan_masters, tile_numbers
 from zemo_diagnostics.master_holes import enclosed_by_bright
 from zemo_diagnostics.master_pixels import SAMPLE_PIXELS, measure_pixels, sample_step
-from zemo_diagnostics.report import exit_code
+from zemo_diagnostics.report import exit_code, verdict
 from zemo_diagnostics.results import Report
 from zemo_diagnostics.results_masters import EdgeBands, MasterVerdict, TileMaster
 
@@ -35,7 +36,7 @@ def silent(_what: str, _part: float, _detail: str = "", /) -> None:
 
 
 def measured(folder: Path) -> Report:
-    return run_masters(folder, say=silent)[0]
+    return run_masters(folder, say=silent)
 
 
 def tile_of(report: Report) -> TileMaster:
@@ -81,15 +82,22 @@ def test_ragged_corners_of_a_turned_field_are_fine(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("kept", "found", "code"), [(slice(40, 90), ["ZD304", "ZD306"], 0), (slice(0, 10), ["ZD303"], 1)]
+    ("kept", "verdict", "found", "code"),
+    [
+        (slice(40, 90), MasterVerdict.PARTLY, ["ZD304", "ZD306"], 0),
+        (slice(0, 10), MasterVerdict.NEARLY, ["ZD303"], 1),
+    ],
 )
-def test_a_wiped_master_is_partly_empty(tmp_path: Path, kept: slice, found: list[str], code: int) -> None:
+def test_a_wiped_master_is_partly_or_nearly_empty(
+    tmp_path: Path, kept: slice, verdict: MasterVerdict, found: list[str], code: int
+) -> None:
     image = wiped(star_field(SHAPE), kept)
     write_master(tmp_path / "master_tile_002.fits", image, tile_id=2)
     report = measured(tmp_path)
     tile = tile_of(report)
     rows = kept.stop - kept.start
-    assert tile.verdict is MasterVerdict.PARTLY
+    assert tile.verdict is verdict
+    assert verdict.value in report.findings[0].title
     assert tile.blank_pixels == (120 - rows) * 160
     assert tile.edges == EdgeBands(kept.start, 120 - kept.stop, 0, 0)
     assert (codes(report), exit_code(report)) == (found, code)
@@ -175,6 +183,61 @@ def test_a_constant_plane_is_named(tmp_path: Path, channel: int, name: str, fill
     assert [levels.constant for levels in tile.channels] == [i == channel for i in range(3)]
     assert tile.holes.pixels == 0
     assert [(f.code, f.message) for f in report.findings] == [("ZD308", f"The same value everywhere: {name}.")]
+
+
+@pytest.mark.parametrize(
+    ("lost", "cause", "named"),
+    [
+        ([0], "the red plane has no value at all", "red"),
+        ([1, 2], "the green and the blue planes have no value at all", "green, blue"),
+    ],
+)
+def test_a_lost_colour_plane_is_the_cause_of_an_empty_tile(
+    tmp_path: Path, lost: list[int], cause: str, named: str
+) -> None:
+    image = star_field(SHAPE)
+    image[..., lost] = np.nan
+    write_master(tmp_path / "a.fits", image, **empty_cards(valid=0.0))
+    report = measured(tmp_path)
+    tile = tile_of(report)
+    assert (tile.verdict, tile.valid_pixels, tile.max_abs > 1000) == (MasterVerdict.EMPTY, 0, True)
+    assert tile.cause.startswith(cause)
+    assert [finding.code for finding in report.findings] == ["ZD302", "ZD308"]
+    assert cause in report.findings[0].message
+    assert report.findings[1].message == f"No value at all: {named}."
+
+
+def test_colours_that_never_meet_are_the_cause_of_an_empty_tile(tmp_path: Path) -> None:
+    image = star_field(SHAPE)
+    image[:60, :, 0] = np.nan
+    image[60:, :, 2] = np.nan
+    write_master(tmp_path / "a.fits", image, **empty_cards(valid=0.0))
+    report = measured(tmp_path)
+    assert tile_of(report).cause == "no pixel has a value in every colour: where one is there, another is missing"
+    assert codes(report) == ["ZD302"]
+
+
+def test_whether_a_master_is_empty_is_asked_of_the_functions_under_test(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_master(tmp_path / "a.fits", star_field(SHAPE))
+    assert tile_of(measured(tmp_path)).verdict is MasterVerdict.FINE
+    monkeypatch.setattr(worker, "EMPTY_EPS", 1e9)
+    assert tile_of(measured(tmp_path)).verdict is MasterVerdict.EMPTY
+
+
+@pytest.mark.parametrize("level", [0.0, 1e-9, 2e-8, 9.9e-8, 1.1e-7, 1e-3])
+@pytest.mark.parametrize("spread", [0.0, 9e-9, 2e-8])
+@pytest.mark.parametrize("missing", [0, 40, 120])
+def test_masters_calls_empty_what_the_worker_calls_empty(
+    tmp_path: Path, level: float, spread: float, missing: int
+) -> None:
+    image = np.full(SHAPE, level, np.float32)
+    image[::2] += np.float32(spread)
+    image[:missing] = np.nan
+    write_master(tmp_path / "a.fits", image)
+    empty = tile_of(measured(tmp_path)).verdict is MasterVerdict.EMPTY
+    assert empty is worker.measure_master_signal(image).is_empty
 
 
 def test_a_wide_band_at_an_edge_is_named_in_spite_of_hot_pixels(tmp_path: Path) -> None:
@@ -267,10 +330,20 @@ def test_damaged_files_are_errors_and_tables_are_not(tmp_path: Path) -> None:
     assert (report.source.files, report.source.frames, exit_code(report)) == (5, 4, 1)
 
 
-def test_a_table_alone_is_no_error(tmp_path: Path) -> None:
-    Table({"flux": [1.0, 2.0]}).write(tmp_path / "stars.fits")
+@pytest.mark.parametrize(("files", "words"), [(1, "The folder's only file holds none."), (2, "None of the 2 files")])
+def test_a_folder_without_any_master_never_passes(tmp_path: Path, files: int, words: str) -> None:
+    for i in range(files):
+        Table({"flux": [1.0, 2.0]}).write(tmp_path / f"stars_{i}.fits")
     report = measured(tmp_path)
-    assert (codes(report), exit_code(report)) == (["ZD001"], 0)
+    assert (codes(report), exit_code(report)) == (["ZD312", *["ZD001"] * files], 2)
+    assert words in report.findings[0].message
+    assert verdict(report).startswith("no master tile was measured; 1 error")
+
+
+def test_a_folder_of_damaged_masters_alone_is_an_error(tmp_path: Path) -> None:
+    (tmp_path / "master_tile_001.fits").write_bytes(b"")
+    report = measured(tmp_path)
+    assert (codes(report), exit_code(report)) == (["ZD301"], 1)
 
 
 def test_any_fits_image_will_do(tmp_path: Path) -> None:
@@ -348,6 +421,29 @@ def test_the_sample_gives_the_median_of_a_large_image(monkeypatch: pytest.Monkey
     assert (levels.low, levels.high) == (image.min(), image.max())
 
 
+@pytest.mark.parametrize("shape", [(130, 140), (130, 140, 3)])
+@pytest.mark.parametrize("piece_pixels", [13, 64, 140, 5000])
+def test_no_number_depends_on_how_an_image_is_cut(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, shape: tuple[int, ...], piece_pixels: int
+) -> None:
+    channels = (*shape, 1)[2]
+    image = with_bright_star(star_field((*shape[:2], 3)), 45, 35)[..., :channels].reshape(shape)
+    image[:9], image[-4:], image[:, :5], image[:, -8:] = np.nan, 0, np.nan, 0
+    image[41:46, 33:37] = np.nan
+    image[2, 3] = 5.0
+    alpha = np.zeros(shape[:2], np.uint8)
+    alpha[20:, 12:] = 255
+    write_master(tmp_path / "a.fits", image, alpha)
+    whole = tile_of(measured(tmp_path))
+    assert (whole.edges, whole.holes.pixels) == (EdgeBands(9, 4, 5, 8), 20)
+    assert whole.alpha is not None
+    assert whole.alpha.opaque_but_blank > 0 < whole.alpha.transparent_with_data
+    monkeypatch.setattr(master_pixels, "BAND_BYTES", 4 * channels * piece_pixels)
+    cut = tile_of(measured(tmp_path))
+    assert replace(cut, std=0.0) == replace(whole, std=0.0)
+    assert cut.std == pytest.approx(whole.std, rel=1e-12)
+
+
 def test_huge_and_infinite_numbers_do_no_harm(tmp_path: Path) -> None:
     image = star_field(SHAPE[:2]).astype(np.float64)
     image[5, 5], image[6, 6], image[7, 7] = 1e300, np.inf, -np.inf
@@ -371,7 +467,7 @@ def test_an_interruption_keeps_what_was_known(tmp_path: Path) -> None:
         if what == "measuring masters" and part:
             raise KeyboardInterrupt
 
-    report, _ = run_masters(tmp_path, say=stop)
+    report = run_masters(tmp_path, say=stop)
     assert report.interrupted
     assert exit_code(report) == 130
     assert tile_of(report).tile_id == 1
@@ -381,32 +477,68 @@ CHILD = """
 import sys
 from pathlib import Path
 from zemo_diagnostics.commands import run_masters
+from zemo_diagnostics.contact_sheet import ContactSheet
 from zemo_diagnostics.peak_memory import read_memory
 import astropy.visualization
-run_masters(Path(sys.argv[1]), pictures=True, say=lambda *_: None)
+out = Path(sys.argv[3])
+run_masters(Path(sys.argv[1]), sheet=ContactSheet(out / "small.png", force=False), say=lambda *_: None)
 before = read_memory().rss_bytes
-report, _ = run_masters(Path(sys.argv[2]), pictures=True, say=lambda *_: None)
+report = run_masters(Path(sys.argv[2]), sheet=ContactSheet(out / "large.png", force=False), say=lambda *_: None)
 print(read_memory().peak_bytes - before, len(report.masters.tiles))
 """
 
 
-def test_memory_does_not_grow_with_the_masters(tmp_path: Path) -> None:
-    small, large = tmp_path / "small", tmp_path / "large"
+def extra_bytes_of_measuring(folder: Path, out: Path) -> tuple[int, int]:
+    """Measure a folder in a fresh process; give the high-water mark over what it held before, and the tiles."""
+    small = out / "small"
     small.mkdir()
-    large.mkdir()
     write_master(small / "a.fits", star_field((60, 60, 3)))
+    command = [sys.executable, "-c", CHILD, str(small), str(folder), str(out)]
+    done = subprocess.run(command, cwd=ROOT / "tools", capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    extra_bytes, tiles = map(int, done.stdout.split())
+    return extra_bytes, tiles
+
+
+def test_memory_does_not_grow_with_the_masters(tmp_path: Path) -> None:
+    large = tmp_path / "large"
+    large.mkdir()
     image = np.random.default_rng(1).normal(800, 10, (2000, 2000, 3)).astype(np.float32)
     image[300:305, 300:305] = np.nan
     for i in (1, 2):
         write_master(large / f"{i}.fits", image, tile_id=i)
-    done = subprocess.run(
-        [sys.executable, "-c", CHILD, str(small), str(large)],
-        cwd=ROOT / "tools",
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
-    extra_bytes, tiles = map(int, done.stdout.split())
+    extra_bytes, tiles = extra_bytes_of_measuring(large, tmp_path)
     assert tiles == 2
     assert extra_bytes < 110 << 20  # the image alone has 46 MiB, both have 92
+
+
+def write_sparse(path: Path, shape: tuple[int, ...]) -> None:
+    """Write a FITS image of zeros, float32, that takes no room on disks that know holes; one pixel is 1."""
+    axes = {f"NAXIS{i}": length for i, length in enumerate(reversed(shape), start=1)}
+    cards = {"SIMPLE": True, "BITPIX": -32, "NAXIS": len(shape), **axes}
+    text = "".join(str(fits.Card(key, value)) for key, value in cards.items()) + "END".ljust(80)
+    with path.open("wb") as file:
+        file.write(text.ljust(2880).encode("ascii"))
+        file.write(np.array(1.0, ">f4").tobytes())
+        file.truncate(2880 * (1 - (-4 * int(np.prod(shape)) // 2880)))
+
+
+@pytest.mark.parametrize("shape", [(1, 24_000_000), (16_000_000, 1), (3, 2, 4_000_000)])
+def test_memory_does_not_grow_with_the_length_of_a_row_or_a_column(tmp_path: Path, shape: tuple[int, ...]) -> None:
+    long = tmp_path / "long"
+    long.mkdir()
+    write_sparse(long / "a.fits", shape)
+    extra_bytes, tiles = extra_bytes_of_measuring(long, tmp_path)
+    assert tiles == 1
+    assert extra_bytes < 110 << 20  # the image has 61 to 92 MiB, and took 5 times as much
+
+
+def test_memory_of_the_search_for_holes_does_not_grow_with_the_length_of_a_row(tmp_path: Path) -> None:
+    wide = tmp_path / "wide"
+    wide.mkdir()
+    image = np.random.default_rng(1).normal(800, 10, (40, 200_000, 3)).astype(np.float32)
+    image[20, ::1000] = np.nan
+    write_master(wide / "a.fits", image)
+    extra_bytes, tiles = extra_bytes_of_measuring(wide, tmp_path)
+    assert tiles == 1
+    assert extra_bytes < 110 << 20  # the image has 92 MiB

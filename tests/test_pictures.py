@@ -107,6 +107,18 @@ def test_a_thumbnail_does_not_depend_on_the_bands(rows: int) -> None:
     assert small[0, 17, 2] == pytest.approx(image[:4, 68:, 2].mean(), rel=1e-5)
 
 
+@pytest.mark.parametrize(("rows", "columns"), [(1, 1), (3, 5), (100, 7), (7, 70)])
+def test_a_thumbnail_does_not_depend_on_the_pieces(rows: int, columns: int) -> None:
+    image = star_field((40, 70, 3))
+    image[10:20, 30:] = np.nan
+    whole, cut = Thumbnail(image.shape, side=25), Thumbnail(image.shape, side=25)
+    whole.add(0, image)
+    for left in range(0, 70, columns):
+        for top in range(0, 40, rows):
+            cut.add(top, image[top : top + rows, left : left + columns], left)
+    assert np.allclose(cut.image(), whole.image(), rtol=1e-6, equal_nan=True)
+
+
 def test_a_small_image_is_its_own_thumbnail() -> None:
     image = star_field((20, 30))
     thumbnail = Thumbnail(image.shape)

@@ -24,6 +24,8 @@ from tests.reports import (
     parity_report,
     phase3_planned_report,
     phase3_report,
+    run_gating,
+    tile_gating,
     tile_parity,
 )
 from zemo_diagnostics.markdown_text import code, fence, fit, prose, size
@@ -66,15 +68,15 @@ def test_findings_and_tiles_follow() -> None:
     text = render_markdown(gating_report())
     assert (
         "- **ZD103** warning: Most frames do not say their mount mode (tile 2)\n"
-        "  - EQMODE is missing in 4 of 6 frames; the tile counts as EQ.\n"
+        "  - 4 of 6 frames do not say their mount mode; the tile counts as `EQ`.\n"
         "  - See: `Light_a.fit`, `Light_b.fit`, `Light_c.fit`, `Light_d.fit`\n"
-        "  - To do: Keep such frames in tiles of their own.\n"
+        "  - To do: 'zemo-diag masters' shows what came out.\n"
     ) in text
     assert (
         "| Tile | Name | State | Frames | Mode | Why | Cleanup | Before the patch |\n"
         "| --- | --- | --- | --- | --- | --- | --- | --- |\n"
-        "| 1 | `panel_1` | ok | 6 EQ | `EQ` | EQMODE=1 in 6 of 6 headers | off | on |\n"
-        "| 2 | `panel_2` | warning | 2 EQ, 4 UNKNOWN | `EQ` | EQMODE=1 in 2 of 6 headers | off | on |\n"
+        "| 1 | `panel_1` | ok | 6 `EQ` | `EQ` | EQMODE=1 in 6 of 6 headers | off | on |\n"
+        "| 2 | `panel_2` | warning | 2 `EQ`, 4 `UNKNOWN` | `EQ` | EQMODE=1 in 2 of 6 headers | off | on |\n"
     ) in text
     assert text.index("### Findings") < text.index("### Gating") < text.index("<details>")
 
@@ -211,11 +213,29 @@ def test_of_many_masters_those_that_are_not_fine_come_first() -> None:
     assert [row.split(" | ")[3] for row in rows[2:12]] == ["empty"] * 10
 
 
+def test_an_eq_only_run_of_phase3_is_explained_where_tiles_are_of_unknown_mode() -> None:
+    report = phase3_report()
+    assert report.phase3 is not None
+    quiet = replace(report.phase3, effective=False, log_message="disabled (EQ-only run).")
+    unknown = replace(quiet, tiles=(replace(quiet.tiles[0], eqmode="UNKNOWN"),))
+    explained = "- EQ-only means: that no frame says `ALT_AZ`; tiles of mode `UNKNOWN` may be of either"
+    assert explained in render_markdown(replace(report, phase3=unknown))
+    assert "EQ-only means" not in render_markdown(replace(report, phase3=quiet))
+
+
+@pytest.mark.parametrize("column", [3, 4])
+def test_every_mode_of_a_column_is_set_the_same(column: int) -> None:
+    tiles = [tile_gating(1), tile_gating(2, "ALT_AZ"), tile_gating(3, "UNKNOWN")]
+    text = render_markdown(replace(gating_report(), gating=run_gating(*tiles)))
+    rows = [row.split(" | ") for row in text.splitlines() if row.startswith("| ") and "`panel_" in row]
+    assert [row[column].removeprefix("6 ") for row in rows] == ["`EQ`", "`ALT_AZ`", "`UNKNOWN`"]
+
+
 def test_phase3_is_a_table_and_its_outcomes_are_folded() -> None:
     text = render_markdown(phase3_report())
     assert "### Phase 3 before and after the patch" in text
-    assert "| 1 | `panel_1` | warning | EQ | 6 of 6 | on → off | 97 % | 0.30 % |" in text
+    assert "| 1 | `panel_1` | warning | `EQ` | 6 of 6 | on → off | 97 % | 0.30 % |" in text
     assert "tile 1 (EQ): 97 % blank before, 0.30 % after" in text
     planned = render_markdown(phase3_planned_report())
-    assert "| 1 | `panel_1` | ok | EQ | 6 | on | off | twice |" in planned
+    assert "| 1 | `panel_1` | ok | `EQ` | 6 | on | off | twice |" in planned
     assert "What became of each tile" not in planned

@@ -73,9 +73,9 @@ What ZeMosaic logs of them
 
 Findings
   ! warning  ZD103  Most frames do not say their mount mode (tile 2)
-      EQMODE is missing in 4 of 6 frames; the tile counts as EQ.
+      4 of 6 frames do not say their mount mode; the tile counts as EQ.
       see: Light_a.fit, Light_b.fit, Light_c.fit and 1 more
-      to do: Keep such frames in tiles of their own.
+      to do: 'zemo-diag masters' shows what came out.
 
 Verdict
   ! warning  3 tiles, alt-az cleanup on 1; the code before the patch would also have cleaned 2; 1
@@ -121,10 +121,10 @@ What ZeMosaic logs of them
 Findings
   ! warning  ZD103  Most frames do not say their mount mode
       (tile 2)
-      EQMODE is missing in 4 of 6 frames; the tile counts as
-        EQ.
+      4 of 6 frames do not say their mount mode; the tile
+        counts as EQ.
       see: Light_a.fit, Light_b.fit, Light_c.fit and 1 more
-      to do: Keep such frames in tiles of their own.
+      to do: 'zemo-diag masters' shows what came out.
 
 Verdict
   ! warning  3 tiles, alt-az cleanup on 1; the code before
@@ -214,7 +214,7 @@ Run
 Tiles
              tile  name     mode    frames  cleanup   blank before  blank after
   ! warning     1  panel_1  EQ      6 of 6  on → off  97 %          0.30 %
-                   before: partly empty, 3.0 % valid, 97 % blank, median 812 / 795 / 80 ADU
+                   before: nearly empty, 3.0 % valid, 97 % blank, median 812 / 795 / 80 ADU
                    patched: fine, 99.7 % valid, 0.30 % blank, median 812 / 795 / 80 ADU
   ✓ ok          2  panel_2  ALT_AZ  6 of 6  on        2.5 %         2.5 %
                    before and patched: fine, 98 % valid, 2.5 % blank, median 812 / 795 / 80 ADU
@@ -250,7 +250,7 @@ Tiles
   ! warning  tile 1, panel_1
       tile 1 (EQ): 97 % blank before, 0.30 % after
       frames: 6 of 6; cleanup: on → off
-      before: partly empty, 3.0 % valid, 97 % blank, median
+      before: nearly empty, 3.0 % valid, 97 % blank, median
         812 / 795 / 80 ADU
       patched: fine, 99.7 % valid, 0.30 % blank, median 812
         / 795 / 80 ADU
@@ -460,7 +460,7 @@ def test_findings_of_a_kind_are_told_together() -> None:
         "      tile 6: m6",
         "      tile 7: m7",
         "      … and 2 more",
-        "      to do: Keep such frames in tiles of their own.",
+        "      to do: 'zemo-diag masters' shows what came out.",
     ]
 
 
@@ -532,6 +532,21 @@ def test_share(part: int, whole: int, words: str) -> None:
 )
 def test_duration(seconds: float | None, words: str) -> None:
     assert wording.duration(seconds) == words
+
+
+def test_a_part_of_one_is_a_single_thing() -> None:
+    assert wording.share(1, 1, "files") == "1 of 1 file (100 %)"
+    assert wording.share(1, 2, "files") == "1 of 2 files (50 %)"
+    assert [wording.part_of(part, whole, "frame", "says", "say") for part, whole in ((1, 1), (1, 3), (2, 3))] == [
+        "The only frame says",
+        "1 of 3 frames says",
+        "2 of 3 frames say",
+    ]
+    assert [wording.counted(count, "frame", "says", "say") for count in (0, 1, 2)] == [
+        "0 frames say",
+        "1 frame says",
+        "2 frames say",
+    ]
 
 
 def test_ranges_and_first_few() -> None:

@@ -4,12 +4,20 @@ from __future__ import annotations
 
 import builtins
 import copy
+import itertools
 import subprocess
 import sys
+from collections import deque
+from collections.abc import Sequence
+from decimal import Decimal
+from fractions import Fraction
 from typing import Any
 
+import numpy as np
 import pytest
 from astropy.io import fits
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 import zemosaic_worker as worker
 from tests.conftest import ROOT
@@ -38,7 +46,6 @@ def header(**cards: Any) -> fits.Header:
         ({"EQMODE": 2}, "UNKNOWN"),
         ({"EQMODE": float("nan")}, "UNKNOWN"),
         ({"EQMODE": float("inf")}, "UNKNOWN"),
-        ({"EQMODE": "EQ"}, "UNKNOWN"),
         ({"EQMODE": ""}, "UNKNOWN"),
         ({"EQMODE": None}, "UNKNOWN"),
         ({"EQMODE": [1]}, "UNKNOWN"),
@@ -55,6 +62,68 @@ def header(**cards: Any) -> fits.Header:
 )
 def test_an_entry_says_its_mode(entry: dict[str, Any], mode: str) -> None:
     assert worker._infer_group_eqmode([entry]) == mode
+
+
+SPELLINGS = {
+    "EQ": ("EQ", "EQUATORIAL", "equatorial ", "1", "1.0", " 1", "EQMODE_1"),
+    "ALT_AZ": ("ALT_AZ", "ALTAZ", "ALT-AZ", "ALT AZ", "alt-az", " Alt Az ", "0", "0.0", "EQMODE_0"),
+    "UNKNOWN": (
+        "UNKNOWN",
+        "",
+        "2",
+        "-1",
+        "EQMODE_2",
+        "EQMODE_",
+        "EQMODE_EQ",
+        "equator",
+        "ALT",
+        "nan",
+        "1 0",
+        "9" * 400,
+    ),
+}
+
+
+@pytest.mark.parametrize(
+    ("text", "mode"), [(text, mode) for mode, texts in SPELLINGS.items() for text in texts], ids=lambda text: text[:20]
+)
+def test_every_key_is_read_in_the_spellings_that_zemosaic_reads(text: str, mode: str) -> None:
+    entries: list[dict[str, Any]] = [
+        {"MOUNT_MODE": text},
+        {"_eqmode_mode": text},
+        {"EQMODE": text},
+        {"header": {"EQMODE": text}},
+        {"header_subset": {"EQMODE": text}},
+    ]
+    if len(text) < 60:
+        entries.append({"header": header(EQMODE=text)})
+    assert [worker._infer_group_eqmode([entry]) for entry in entries] == [mode] * len(entries)
+    summary = worker.summarize_eqmodes(entries)
+    counted = {"EQ": summary.eq, "ALT_AZ": summary.altaz, "UNKNOWN": summary.unknown}
+    assert counted[mode] == summary.total == len(entries)
+
+
+@pytest.mark.parametrize(
+    ("value", "mode"),
+    [
+        (np.int64(1), "EQ"),
+        (np.uint8(0), "ALT_AZ"),
+        (np.float32(1.0), "EQ"),
+        (np.float64("nan"), "UNKNOWN"),
+        (np.bool_(True), "EQ"),
+        (np.str_("ALTAZ"), "ALT_AZ"),
+        (b"1", "EQ"),
+        (Fraction(0), "ALT_AZ"),
+        (np.complex64(1), "UNKNOWN"),
+        (np.array([1]), "UNKNOWN"),
+        (np.ma.masked, "UNKNOWN"),
+        ({"EQMODE": 1}, "UNKNOWN"),
+        (10**400, "UNKNOWN"),
+    ],
+)
+def test_numbers_of_any_kind_are_read(value: Any, mode: str) -> None:
+    assert worker._infer_group_eqmode([{"EQMODE": value}]) == mode
+    assert worker._infer_group_eqmode([{"header": {"EQMODE": value}}]) == mode
 
 
 @pytest.mark.parametrize(
@@ -92,9 +161,80 @@ def test_a_broken_header_says_nothing() -> None:
     assert worker._infer_group_eqmode([{"header": Broken()}, {"EQMODE": 1}]) == "EQ"
 
 
-@pytest.mark.parametrize("group", [[], [{}], [None], ["text"]])
-def test_an_odd_group_is_unknown(group: list[Any]) -> None:
+class Endless(Sequence[Any]):
+    """A sequence whose entries cannot be got at."""
+
+    def __getitem__(self, _: Any) -> Any:
+        raise OSError("gone")
+
+    def __len__(self) -> int:
+        return 3
+
+
+@pytest.mark.parametrize(
+    "group",
+    [
+        *([], [{}], [None], ["text"], [[{"EQMODE": 1}]], ()),
+        *(None, 1, 0.5, True, "EQ", b"EQMODE", {"EQMODE": 1}, {1: {"EQMODE": 1}}, {"EQMODE"}, object(), Endless()),
+        *(iter([{"EQMODE": 1}]), itertools.repeat({"EQMODE": 1}), header(EQMODE=1), np.ones(3), len),
+    ],
+    ids=lambda group: type(group).__name__,
+)
+def test_an_odd_group_is_unknown(group: Any) -> None:
     assert worker._infer_group_eqmode(group) == "UNKNOWN"
+    assert worker.decide_tile_altaz_cleanup(1, group, True).tile_enabled is False
+
+
+@pytest.mark.parametrize("kind", [list, tuple, deque])
+def test_any_sequence_of_entries_will_do(kind: type[Any]) -> None:
+    assert worker._infer_group_eqmode(kind([None, {"EQMODE": 0}])) == "ALT_AZ"
+
+
+def test_a_summary_of_nothing_counts_nothing() -> None:
+    assert worker.summarize_eqmodes(None) == worker.EqmodeSummary(0, 0, 0)  # type: ignore[arg-type]
+    assert worker.summarize_eqmodes([None, 3, {"EQMODE": 1}]) == worker.EqmodeSummary(1, 0, 2)  # type: ignore[list-item]
+
+
+CARDS = st.text(st.characters(min_codepoint=32, max_codepoint=126), max_size=72)
+BROKEN_HEADERS = CARDS.map(lambda text: fits.Header.fromstring(f"EQMODE  {text}"[:80].ljust(80)))
+VALUES = st.one_of(
+    st.none(),
+    st.booleans(),
+    st.integers(),
+    st.floats(),
+    st.complex_numbers(),
+    st.decimals(),
+    st.fractions(),
+    st.binary(max_size=8),
+    st.text(max_size=8),
+    st.sampled_from([text for texts in SPELLINGS.values() for text in texts]),
+    st.sampled_from(
+        [np.int8(1), np.float16("nan"), np.bool_(False), np.datetime64("NaT"), np.timedelta64("NaT"), np.ma.masked]
+    ),
+    st.sampled_from([np.zeros(0), np.ones(1), np.ones((2, 2)), Decimal("sNaN"), fits.card.Undefined(), object(), len]),
+    BROKEN_HEADERS,
+)
+KEYS = st.sampled_from(["MOUNT_MODE", "_eqmode_mode", "EQMODE", "header", "header_subset", "path", 1, None])
+GARBAGE = st.recursive(
+    VALUES,
+    lambda inner: st.one_of(
+        st.lists(inner, max_size=4),
+        st.lists(inner, max_size=3).map(tuple),
+        st.lists(inner, max_size=3).map(iter),
+        st.dictionaries(KEYS, inner, max_size=5),
+    ),
+    max_leaves=12,
+)
+
+
+@settings(max_examples=400, deadline=None)
+@given(GARBAGE)
+@pytest.mark.filterwarnings("ignore::astropy.utils.exceptions.AstropyWarning")
+def test_whatever_a_group_is_the_answer_is_one_of_three_modes(group: Any) -> None:
+    for one in (group, [group], [{"header": group}], [{"EQMODE": group}]):
+        assert worker._infer_group_eqmode(one) in ("EQ", "ALT_AZ", "UNKNOWN")
+        assert worker.group_eqmode(one).reason
+    assert worker.summarize_eqmodes([group]).total == 1
 
 
 def test_no_file_is_opened(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -220,7 +220,7 @@ def stack(
     "--contact-sheet",
     type=File(path_type=Path),
     metavar="FILE.png",
-    help="Also draw all masters on one sheet, stretched, blank pixels in magenta.",
+    help="Also draw the masters, stretched, blank pixels in magenta: a hundred here, the next on FILE-2.png and so on.",
 )
 @output_options
 def masters(
@@ -233,20 +233,19 @@ def masters(
     edges, holes in bright cores. Any number of them, of any size, in a little memory.
     """
     from zemo_diagnostics.commands import run_masters
+    from zemo_diagnostics.contact_sheet import ContactSheet
     from zemo_diagnostics.outputs import check_output_paths
-    from zemo_diagnostics.pictures import check_picture, write_png
-    from zemo_diagnostics.pictures import contact_sheet as lay_out
     from zemo_diagnostics.progress import progress_bar
 
     check_output_paths(outputs, force=force)
-    if contact_sheet is not None:
-        check_picture(contact_sheet, force=force)
+    sheet = ContactSheet(contact_sheet, force=force) if contact_sheet else None
     with progress_bar(quiet=quiet) as say:
-        report, pictures = run_masters(folder, pictures=contact_sheet is not None, say=say)
+        report = run_masters(folder, sheet=sheet, say=say)
+    if sheet and sheet.written:
+        say_line(f"Wrote {sheet.words()}")
     code = _deliver(report, form, outputs, force)
-    if contact_sheet is not None and pictures:
-        write_png(lay_out(pictures), contact_sheet, force=force)
-        say_line(f"Wrote {contact_sheet}")
+    if sheet and sheet.failure:
+        raise sheet.failure
     return code
 
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from .checks import Found, check
-from .results import Level, RunGating, Source, TileGating
+from .results import NOT_NAMED, Level, RunGating, Source, TileGating
+from .wording import counted, part_of, plural
 
 # How many frames make a tile whose mount mode can be judged by a majority.
 _HALF = 0.5
@@ -41,9 +42,9 @@ def mixes_both_modes(gating: RunGating) -> Iterator[Found]:
     kind is treated wrongly: cleaned where it must not be, or left with the ragged edges of field rotation."""
     for tile in gating.tiles:
         if tile.counts.eq and tile.counts.altaz:
-            message = (
-                f"{tile.counts.eq} frames say EQ and {tile.counts.altaz} say ALT_AZ; all are treated as {tile.eqmode}."
-            )
+            eq = counted(tile.counts.eq, "frame", "says", "say")
+            altaz = f"{tile.counts.altaz} {'says' if tile.counts.altaz == 1 else 'say'}"
+            message = f"{eq} EQ and {altaz} ALT_AZ; all are treated as {tile.eqmode}."
             fewer = "EQ" if tile.counts.eq < tile.counts.altaz else "ALT_AZ"
             yield Found(message, tile.tile_id, _names(tile, fewer))
 
@@ -62,10 +63,9 @@ def decides_against_majority(gating: RunGating) -> Iterator[Found]:
         said = {"EQ": tile.counts.eq, "ALT_AZ": tile.counts.altaz}
         if tile.eqmode in said and said[tile.eqmode] < sum(said.values()) * _HALF and tile.deciding_index is not None:
             name = tile.frame_modes[tile.deciding_index][0]
-            message = (
-                f"Frame {tile.deciding_index + 1} makes the tile {tile.eqmode}, as {said[tile.eqmode]} frames say; "
-                f"{sum(said.values()) - said[tile.eqmode]} say otherwise."
-            )
+            so = counted(said[tile.eqmode], "frame", "says so", "say so")
+            others = sum(said.values()) - said[tile.eqmode]
+            message = f"Frame {tile.deciding_index + 1} makes the tile {tile.eqmode}: {so}, {others} say otherwise."
             yield Found(message, tile.tile_id, (name,))
 
 
@@ -75,20 +75,38 @@ def decides_against_majority(gating: RunGating) -> Iterator[Found]:
     "Most frames do not say their mount mode",
     needs="gating",
     remedy=(
-        "Nothing is cleaned by mistake, but alt-az tiles keep their ragged edges. Frames from Seestar firmware before "
-        "June 2025 (PROGRAM up to 4.43) have no EQMODE; if you know the mode, keep such frames in tiles of their own."
+        "Where a few frames speak for the rest, see that all are of one session. Where the cleanup is on for the run, "
+        "ZeMosaic before the patch cleans an UNKNOWN tile; that of January 2026 never does; that of April 2026 does if "
+        "its frames are a Seestar's (altaz_unknown_policy auto). So stack equatorial frames with that of January, or "
+        "with an older one, the cleanup off and no frame in the run that says ALT_AZ, since such switch it on. "
+        "'zemo-diag masters' shows what came out."
     ),
 )
 def mode_is_missing(gating: RunGating) -> Iterator[Found]:
     """More than half of a tile's frames carry no EQMODE (or no header at all). Its absence does not mean alt-az:
-    what the few others say, or nothing at all, decides for the whole tile."""
+    what the few others say, or nothing at all, decides for the whole tile. A tile of which no frame says it counts as
+    UNKNOWN, in whichever folder it lies; the functions that are examined never clean it."""
     for tile in gating.tiles:
         if tile.counts.unknown > tile.frames * _HALF:
-            rests_on = f"the tile counts as {tile.eqmode}"
-            yield Found(
-                f"{tile.counts.unknown} of {tile.frames} frames do not say their mount mode; {rests_on}.",
-                tile.tile_id,
-            )
+            yield Found(f"{_silence(tile)}; the tile counts as {tile.eqmode}.{_who_writes_it(tile)}", tile.tile_id)
+
+
+def _silence(tile: TileGating) -> str:
+    """Say how many frames of a tile do not say their mode."""
+    if tile.frames > 1 and tile.counts.unknown == tile.frames:
+        return f"None of its {tile.frames} frames says its mount mode"
+    said = ("does not say its mount mode", "do not say their mount mode")
+    return part_of(tile.counts.unknown, tile.frames, "frame", *said)
+
+
+def _who_writes_it(tile: TileGating) -> str:
+    """Say which programs write the mode, as far as that tells of a tile's telescopes."""
+    named = [name.lower() for name, _ in tile.telescopes if not name.startswith(NOT_NAMED)]
+    if not named:
+        return ""
+    if any("seestar" in name for name in named):
+        return " Seestars write it (EQMODE) since the firmware of June 2025 (PROGRAM 4.70)."
+    return " It is the EQMODE that Seestars write; no other capture program is known to write one."
 
 
 @check(
@@ -105,7 +123,7 @@ def mode_is_odd(gating: RunGating) -> Iterator[Found]:
         if odd:
             values = ", ".join(sorted({repr(mode.removeprefix("EQMODE_")) for _, mode in odd}))
             yield Found(
-                f"{len(odd)} of {tile.frames} frames say EQMODE {values}.",
+                f"{part_of(len(odd), tile.frames, 'frame', 'says', 'say')} EQMODE {values}.",
                 tile.tile_id,
                 tuple(n for n, _ in odd),
             )
@@ -146,7 +164,8 @@ def several_shapes(gating: RunGating) -> Iterator[Found]:
     Level.INFO,
     "The code before the patch would have cleaned this tile",
     needs="gating",
-    remedy="Use a ZeMosaic with the patch; with an older one, switch the alt-az cleanup off for this run.",
+    remedy="Use a ZeMosaic with the patch; with an older one, switch the alt-az cleanup off, and keep frames that say "
+    "ALT_AZ out of this run: they switch it on by themselves.",
 )
 def cleaned_before_the_patch(gating: RunGating) -> Iterator[Found]:
     """Before the patch the user's cleanup flag went to every tile. In this one, which does not say that it is
@@ -169,7 +188,7 @@ def mode_is_stated_too_late(gating: RunGating) -> Iterator[Found]:
         stated = tile.counts.eq + tile.counts.altaz
         if tile.eqmode == "UNKNOWN" and stated:
             yield Found(
-                f"{stated} later frames say their mode, the first ones do not.",
+                f"{counted(stated, 'later frame', 'says its mode', 'say their modes')}, the first ones do not.",
                 tile.tile_id,
                 _names(tile, "EQ", "ALT_AZ"),
             )
@@ -180,13 +199,15 @@ def mode_is_stated_too_late(gating: RunGating) -> Iterator[Found]:
     Level.INFO,
     "No frame of the run says that it is alt-az",
     needs="gating",
-    remedy="Nothing to do for an equatorial run. If you know that frames are alt-az, see ZD103.",
+    remedy="Nothing to do for an equatorial run. What ZeMosaic does with frames that do not say their mode: see ZD103.",
 )
 def cleanup_forced_off(gating: RunGating) -> Iterator[Found]:
-    """The cleanup was asked for, but no frame says ALT_AZ, so that it is switched off for the whole run. The
-    log line calls that an EQ-only run, also where the frames say nothing."""
+    """The cleanup was asked for, but no frame says ALT_AZ, so that it is switched off for the whole run. ZeMosaic's log
+    calls that an EQ-only run, also where frames do not say their mode: these may be of either."""
     if gating.requested and not gating.effective and gating.unknown:
-        yield Found(f"The cleanup is off for the whole run: {gating.eq} frames say EQ, {gating.unknown} say nothing.")
+        said = [counted(gating.eq, "frame", "says EQ", "say EQ")] if gating.eq else []
+        said.append(counted(gating.unknown, "frame", "does not say its mode", "do not say their mode"))
+        yield Found(f"The cleanup is off for the whole run: {', '.join(said)}.")
 
 
 @check(
@@ -202,7 +223,7 @@ def stacks_among_frames(gating: RunGating) -> Iterator[Found]:
     for tile in gating.tiles:
         if tile.stacked_frames:
             yield Found(
-                f"{len(tile.stacked_frames)} of {tile.frames} files are already stacks.",
+                f"{part_of(len(tile.stacked_frames), tile.frames, 'file', 'is a stack', 'are stacks')} already.",
                 tile.tile_id,
                 tile.stacked_frames,
             )
@@ -219,4 +240,4 @@ def without_pointing(gating: RunGating) -> Iterator[Found]:
     """Frames without WCS and without RA and DEC cannot be grouped by pointing; they are kept together."""
     for tile in gating.tiles:
         if tile.name == "no pointing":
-            yield Found(f"{tile.without_pointing} frames were kept together, wherever they point.", tile.tile_id)
+            yield Found(f"Kept together, wherever they point: {plural(tile.without_pointing, 'frame')}.", tile.tile_id)

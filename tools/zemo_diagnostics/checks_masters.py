@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from .checks import Found, check
-from .masters import NEARLY_EMPTY_FRACTION, alpha_difference, wide_bands
-from .results import Level
-from .results_masters import MasterVerdict, RunMasters, TileMaster
+from .masters import alpha_difference, wide_bands
+from .results import Level, Source
+from .results_masters import MasterVerdict, RunMasters, TileMaster, plane_names, planes_without_values
 from .wording import fraction, plural, share
 
 # Alpha and pixels may disagree in this part of the pixels: a soft edge is rounded to 0 or 255 somewhere.
@@ -24,10 +24,10 @@ def _with_signal(masters: RunMasters) -> Iterator[TileMaster]:
     return (tile for tile in masters.tiles if tile.verdict is not MasterVerdict.EMPTY)
 
 
-def _partly_empty(masters: RunMasters, *, nearly: bool) -> Iterator[Found]:
-    """Find the tiles that are partly empty, either nearly empty or not so."""
+def _in_part_empty(masters: RunMasters, verdict: MasterVerdict) -> Iterator[Found]:
+    """Find the tiles that are partly, or nearly, empty."""
     for tile in masters.tiles:
-        if tile.verdict is MasterVerdict.PARTLY and (tile.blank_fraction >= NEARLY_EMPTY_FRACTION) is nearly:
+        if tile.verdict is verdict:
             blank = share(tile.blank_pixels, tile.pixels, "pixels")
             yield Found(f"{blank} are blank: {tile.cause}.", tile.tile_id, (tile.name,))
 
@@ -52,7 +52,8 @@ def master_unreadable(masters: RunMasters) -> Iterator[Found]:
     "A master is empty",
     needs="masters",
     remedy="Run 'zemo-diag gating' on the lights of this tile: it shows whether the alt-az cleanup ran on a tile that "
-    "is not alt-az. If so, build it anew with a ZeMosaic that has the patch, or with the cleanup off.",
+    "is not alt-az. If so, build it anew with a ZeMosaic that has the patch, or with the cleanup off. Where a colour "
+    "was lost, see ZD308.",
 )
 def master_empty(masters: RunMasters) -> Iterator[Found]:
     """There is no signal in a master, by ZeMosaic's own limits: no pixel has a value in every channel; or no value
@@ -61,7 +62,7 @@ def master_empty(masters: RunMasters) -> Iterator[Found]:
         if tile.verdict is MasterVerdict.EMPTY:
             valid = share(tile.valid_pixels, tile.pixels, "pixels")
             values = f"{valid} are valid, the largest absolute value is {tile.max_abs:.3g}"
-            yield Found(f"No signal ({values}): {tile.cause}.", tile.tile_id, (tile.name,))
+            yield Found(f"{values}: {tile.cause}.", tile.tile_id, (tile.name,))
 
 
 @check(
@@ -75,7 +76,7 @@ def master_empty(masters: RunMasters) -> Iterator[Found]:
 def master_nearly_empty(masters: RunMasters) -> Iterator[Found]:
     """Nine tenths of a master's pixels or more are blank (every channel NaN or 0): no footprint of frames looks like
     that, so something wiped it."""
-    yield from _partly_empty(masters, nearly=True)
+    yield from _in_part_empty(masters, MasterVerdict.NEARLY)
 
 
 @check(
@@ -89,7 +90,7 @@ def master_nearly_empty(masters: RunMasters) -> Iterator[Found]:
 def master_partly_empty(masters: RunMasters) -> Iterator[Found]:
     """Half of a master's pixels or more are blank (every channel NaN or 0), but not nine tenths. The corners of a
     field that turned, and the margin of the alt-az cleanup, take less of a good tile."""
-    yield from _partly_empty(masters, nearly=False)
+    yield from _in_part_empty(masters, MasterVerdict.PARTLY)
 
 
 @check(
@@ -126,7 +127,7 @@ def wide_blank_band(masters: RunMasters) -> Iterator[Found]:
     line may hold something). Frames of one pointing leave no such band, unless the alt-az cleanup cuts deep. Of a
     tile that is nearly empty this is not told."""
     for tile in _with_signal(masters):
-        if tile.blank_fraction >= NEARLY_EMPTY_FRACTION:
+        if tile.verdict is MasterVerdict.NEARLY:
             continue
         bands = ", ".join(f"{edge} {plural(width, 'pixel')}" for edge, width in wide_bands(tile))
         if bands:
@@ -160,10 +161,15 @@ def holes_in_cores(masters: RunMasters) -> Iterator[Found]:
     remedy="Look at the tile's lights: the plane was empty there, or lost when they were brought to colour.",
 )
 def constant_plane(masters: RunMasters) -> Iterator[Found]:
-    """One plane of a tile, or each, has the same value everywhere, or none at all: it shows nothing of the sky."""
+    """One plane of a tile, or each, has the same value everywhere, or none at all: it shows nothing of the sky. A tile
+    with a plane without any value is empty to ZeMosaic, whatever the others hold (ZD302)."""
+    for tile in masters.tiles:
+        lost = planes_without_values(tile.channels)
+        if lost and len(lost) < len(tile.channels):
+            yield Found(f"No value at all: {', '.join(lost)}.", tile.tile_id, (tile.name,))
     for tile in _with_signal(masters):
-        names = ("red", "green", "blue") if len(tile.channels) == 3 else ("the only plane",)
-        constant = [name for name, levels in zip(names, tile.channels, strict=True) if levels.constant]
+        named = zip(plane_names(tile.channels), tile.channels, strict=True)
+        constant = [name for name, levels in named if levels.constant]
         if constant:
             yield Found(f"The same value everywhere: {', '.join(constant)}.", tile.tile_id, (tile.name,))
 
@@ -219,3 +225,23 @@ def none_by_zemosaic(masters: RunMasters) -> Iterator[Found]:
     headers say nothing."""
     if masters.tiles and not any(tile.cards.by_zemosaic for tile in masters.tiles):
         yield Found(f"{plural(len(masters.tiles), 'file')}, and no ZMT_TYPE card that says so.")
+
+
+@check(
+    "ZD312",
+    Level.ERROR,
+    "No master tile among the files",
+    needs="source",
+    remedy="Name the folder that holds master_tile_*.fits: the temporary folder of a ZeMosaic run, or OUT/before and "
+    "OUT/patched of 'zemo-diag phase3'.",
+)
+def no_master(source: Source) -> Iterator[Found]:
+    """None of the folder's FITS files holds an image that could be a master: tables, headers alone, pictures of another
+    kind. Nothing was measured, so that the exit code is 2: a gate must not pass on nothing."""
+    if source.grouped_by == "file" and source.files and not source.frames:
+        which = (
+            "The folder's only file holds none."
+            if source.files == 1
+            else f"None of the {source.files} files holds one."
+        )
+        yield Found(which)

@@ -7,28 +7,30 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
+from .contact_sheet import ContactSheet
 from .entries import Scan, scan_folder
 from .errors import InputError
 from .findings import Evidence, find
 from .functions_under_test import (
     Phase3Functions,
     describe_functions_under_test,
+    load_master_signal,
     load_master_tile_functions,
     load_phase3_functions,
     load_stack_functions,
 )
 from .gating import gate_tiles
 from .master_files import scan_masters
-from .masters import MeasuredMaster, gather, measure_masters
+from .masters import gather, measure_masters
 from .parity import MEMORY_FORMULA, ParityOptions, compare_tiles, memory_allowed
 from .phase3 import run_both_rules
 from .phase3_build import Phase3Options
 from .phase3_folder import FRAMES_NAME, check_output_folder, open_manifest, write_demo_frames
-from .pictures import Labelled
 from .progress import Say
 from .redaction import private_words, redact_report
 from .report import assemble, describe_environment
-from .results import JsonScalar, Report, RunParity, Source, TileParity
+from .results import JsonScalar, Report, RunParity, Source, TileParity, UnusableFile
+from .results_masters import TileMaster
 from .tiles import DEFAULT_PANEL_DEG, Tile, group_frames
 
 Result = TypeVar("Result")
@@ -156,44 +158,43 @@ def run_parity(
     return redact_report(report, private_words())
 
 
-def run_masters(folder: Path, *, pictures: bool = False, say: Say) -> tuple[Report, tuple[Labelled, ...]]:
+def run_masters(folder: Path, *, sheet: ContactSheet | None = None, say: Say) -> Report:
     """Report, for each master tile of a folder, what its pixels hold and whether it is empty.
 
     Parameters
     ----------
     folder : Path
         A folder of FITS files; each is measured by itself.
-    pictures : bool, keyword-only
-        Whether to make a small picture of each too.
+    sheet : ContactSheet, optional, keyword-only
+        Gets a small picture of each.
     say : callable, keyword-only
         Gets (what is being done, part done, the file).
 
-    Returns
-    -------
-    Report, tuple of Labelled
-        The report, and the pictures where they were asked for.
-
     Raises
     ------
-    InputError
-        Where there is nothing to look at.
+    InputError, OutputError
+        Where there is nothing to look at, or a page of the sheet cannot be written.
     """
+    signal = load_master_signal()
     scan = scan_masters(folder, lambda done, total: say("reading headers", done / total))
-    measured: list[MeasuredMaster] = []
-    interrupted = not _collect(measure_masters(scan, say, pictures=pictures), measured)
+    if sheet is not None:
+        sheet.expect(len(scan.masters))
+    measured: list[TileMaster | UnusableFile] = []
+    interrupted = not _collect(measure_masters(scan, signal, say, sheet.add if sheet else None), measured)
+    if sheet is not None:
+        sheet.close()
     masters = gather(measured, scan)
     frames = len(scan.masters) + len(scan.damaged)
     source = Source(folder.resolve().name or ".", scan.files, frames, scan.no_pictures, "file")
     report = assemble(
         "masters",
         source,
-        describe_environment("none, files are only measured"),
+        describe_environment(describe_functions_under_test()),
         masters=masters,
         findings=find(Evidence(source, masters=masters)),
         interrupted=interrupted,
     )
-    shown = tuple(one.picture for one in measured if one.picture is not None)
-    return redact_report(report, private_words()), shown
+    return redact_report(report, private_words())
 
 
 def run_phase3(

@@ -36,6 +36,7 @@ _VERDICT_STATES = {
 _MASTER_STATES = {
     MasterVerdict.FINE: State.OK,
     MasterVerdict.PARTLY: State.WARNING,
+    MasterVerdict.NEARLY: State.ERROR,
     MasterVerdict.EMPTY: State.ERROR,
 }
 _DIED_WORDS = {RunStatus.RAISED: "failed", RunStatus.KILLED: "killed", RunStatus.TIMED_OUT: "timed out"}

@@ -114,6 +114,29 @@ class StoredPlanes:
         except OSError as error:
             raise FrameError(f"{self.name} cannot be read: {error.strerror or type(error).__name__}") from error
 
+    def window(self, rows: slice, columns: slice) -> Pixels:
+        """Read columns ``x0:x1`` of rows ``y0:y1``: of a FITS image nothing else is read, however long its rows are.
+
+        Raises
+        ------
+        FrameError
+            As for whole rows.
+        """
+        (first, last), (left, right) = row_range(rows, self.shape[0]), row_range(columns, self.shape[1])
+        if self.interleaved or right - left == self.shape[1]:
+            return self[rows][:, left:right]
+        planes = self.shape[2] if len(self.shape) == 3 else 1
+        out = np.empty((planes, last - first, right - left), self.stored)
+        try:
+            with self.path.open("rb", buffering=0) as file:
+                for plane, y in np.ndindex(out.shape[:2]):
+                    place = ((plane * self.shape[0] + first + y) * self.shape[1] + left) * out.itemsize
+                    file.seek(self.offset + place)
+                    _fill(file, out[plane, y], self.name)
+        except OSError as error:
+            raise FrameError(f"{self.name} cannot be read: {error.strerror or type(error).__name__}") from error
+        return self._physical(out[0] if len(self.shape) == 2 else np.moveaxis(out, 0, -1))
+
     def _read(self, file: Any, first: int, last: int) -> Pixels:
         """Read rows as stored, planes side by side."""
         height, width = self.shape[:2]
@@ -217,6 +240,12 @@ class Cropped:
         """Read rows ``y0:y1`` of the rectangle."""
         first, last = row_range(rows, self.height)
         return self.frame[self.top + first : self.top + last][:, self.left : self.left + self.width]
+
+
+def read_window(source: RowSource, rows: slice, columns: slice) -> Pixels:
+    """Read columns ``x0:x1`` of rows ``y0:y1``, without the rest of the rows where the source can do so."""
+    window = getattr(source, "window", None)
+    return cast(Pixels, window(rows, columns)) if window else source[rows][:, columns]
 
 
 def open_frame(frame: Frame, scratch: Path) -> RowSource:

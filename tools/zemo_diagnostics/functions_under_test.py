@@ -57,6 +57,13 @@ class MasterTileFunctions:
 
 
 @dataclass(frozen=True)
+class SignalFunctions:
+    """What tells whether a master holds no signal, from its largest |value|, spread and fraction of valid pixels."""
+
+    master_signal: Callable[..., Any]
+
+
+@dataclass(frozen=True)
 class PlainStack:
     """The stack as Phase 3 calls it."""
 
@@ -70,6 +77,7 @@ def _names(functions: type[Any]) -> dict[str, str]:
         "fullframe": "_cpu_stack_kappa_fallback_fullframe",
         "chunked": "_cpu_stack_kappa_fallback_chunked",
         "master_tile_result": "MasterTileResult",
+        "master_signal": "MasterSignal",
     }
     return {field: renamed.get(field, field) for field in (f.name for f in fields(functions))}
 
@@ -141,6 +149,18 @@ def load_master_tile_functions() -> MasterTileFunctions:
     """
     functions: MasterTileFunctions = _collect(WORKER, MasterTileFunctions)
     return functions
+
+
+def load_master_signal() -> Callable[..., Any]:
+    """Load what tells whether a master holds no signal.
+
+    Raises
+    ------
+    InputError
+        Where the module cannot be imported or has no such thing.
+    """
+    functions: SignalFunctions = _collect(WORKER, SignalFunctions)
+    return functions.master_signal
 
 
 def load_stack() -> Callable[..., Any]:

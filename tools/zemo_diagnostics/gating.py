@@ -10,7 +10,7 @@ from typing import Any
 from .entries import Frame
 from .functions_under_test import Phase3Functions
 from .headers import card, card_int
-from .results import ModeCounts, RunGating, TileGating
+from .results import NOT_NAMED, ModeCounts, RunGating, TileGating
 from .tiles import Tile
 
 # What of an odd EQMODE is shown: a small number or a word. Longer text may be anything, a place among it.
@@ -73,7 +73,8 @@ def _stated_mode(frame: Frame, functions: Phase3Functions) -> str:
     mode = functions.infer_group_eqmode([frame.entry])
     if mode != "UNKNOWN" or frame.header is None:
         return mode
-    written = str(card(frame.header.cards, "EQMODE", "")).strip()
+    value = card(frame.header.cards, "EQMODE")
+    written = "" if value is None else str(value).strip()
     if not written:
         return "UNKNOWN"
     return f"EQMODE_{written if _SHORT_VALUE.fullmatch(written) else '?'}"
@@ -93,8 +94,10 @@ def _evidence(frames: Sequence[Frame], evidence: Any, functions: Phase3Functions
         (said.key, said.mode) == (evidence.key, evidence.mode)
         for said in (functions.entry_eqmode(frame.entry) for frame in frames)
     )
-    which = "first frame" if evidence.entry_index == 0 else f"frame {evidence.entry_index + 1}, the first to say so"
     key = "EQMODE" if evidence.key.endswith("[EQMODE]") else evidence.key
+    if len(frames) == 1:
+        return f"{key}={evidence.value} in the only header"
+    which = "first frame" if evidence.entry_index == 0 else f"frame {evidence.entry_index + 1}, the first to say so"
     return f"{key}={evidence.value} in {agreeing} of {len(frames)} headers ({which})"
 
 
@@ -111,7 +114,7 @@ def _telescopes(frames: Sequence[Frame]) -> tuple[tuple[str, int], ...]:
     for model, unit in (frame.telescope for frame in frames):
         known = units.get(model, [])
         number = f" (unit {known.index(unit) + 1 if unit else 1})" if len(known) > 1 else ""
-        labels[(model or "not named") + number] += 1
+        labels[(model or NOT_NAMED) + number] += 1
     return tuple(labels.items())
 
 

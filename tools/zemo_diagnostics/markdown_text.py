@@ -1,7 +1,8 @@
 """Markdown that keeps its shape whatever a user's text holds, and that stays within a number of bytes.
 
 Words that Markdown, HTML or GitHub could read as more than words (``@name``, ``#12``, ``*``, ``|``, ``<b>``) are set
-as code, where all of them are read literally and a file name looks like one.
+as code, where all of them are read literally and a file name looks like one. ALT_AZ is such a word; the other mount
+modes are set like it.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ CODE_BYTES, PROSE_BYTES = 400, 1200
 FENCED_LINE_LENGTH = 600
 
 _RISKY = re.compile(r"[`|<>*_@#\[\]\\&~${}^]|GH-\d|://|:[\w+-]+:|^--\w|^www\.", re.IGNORECASE)
+_MODES = frozenset({"EQ", "ALT_AZ", "UNKNOWN"})
 _BLOCK_START = re.compile(r"[-+=]+|\d+[.)]")
 _WORD = re.compile(r"""([("']*)(.*?)([)"'.,;:!?]*)""")
 
@@ -97,10 +99,10 @@ def _set_words(words: Sequence[str]) -> Iterator[str]:
 
 def _word(word: str) -> str:
     """Set one word; the brackets and stops around it stay outside of the code."""
-    if not _RISKY.search(word):
-        return word
     match = _WORD.fullmatch(word)
     before, inner, after = match.groups() if match else ("", word, "")
+    if inner not in _MODES and not _RISKY.search(word):
+        return word
     return f"{before}{code(inner)}{after}"
 
 

@@ -7,18 +7,24 @@ by `BRIGHT_SPREADS` spreads in some channel. Ragged borders are open on one side
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import numpy as np
 from numpy.typing import NDArray
 
 from .frames import Pixels, RowSource
-from .master_pixels import band_rows, read_rows
+from .master_pixels import pixels_of_a_piece, read_piece
 from .results_masters import ChannelLevels, CoreHoles
 
 # The farthest that a hole's rim may be, pixels: the saturated core of a bright star is smaller.
 REACH = 16
 
 BRIGHT_SPREADS = 10.0
-# How many holes are named, and among how many pixels of a band they are looked for.
+
+# A piece has no fewer rows and columns than this: what lies around it is read with it, again and again.
+LEAST_SIDE = 2 * REACH
+
+# How many holes are named, and among how many pixels of a piece they are looked for.
 MAX_PLACES = 5
 MAX_LOOKED_AT = 10_000
 
@@ -26,7 +32,7 @@ Mask = NDArray[np.bool_]
 
 
 def find_core_holes(source: RowSource, channels: tuple[ChannelLevels, ...]) -> CoreHoles:
-    """Find the holes in bright cores, by bands of rows.
+    """Find the holes in bright cores, piece by piece.
 
     Parameters
     ----------
@@ -38,18 +44,31 @@ def find_core_holes(source: RowSource, channels: tuple[ChannelLevels, ...]) -> C
     Raises
     ------
     FrameError
-        Where the rows cannot be read.
+        Where the pixels cannot be read.
     """
     limits = _bright_limits(channels)
     pixels, places = 0, list[tuple[int, int]]()
-    rows = band_rows(source.shape)
-    for first in range(0, source.shape[0] if limits else 0, rows):
-        top = max(0, first - REACH)
-        band = read_rows(source, top, min(first + rows + REACH, source.shape[0]))[:, :, list(limits)]
-        holes = enclosed_by_bright(band, np.array(list(limits.values())))[first - top :][:rows]
-        pixels += int(np.count_nonzero(holes))
-        _add_places(places, holes, first)
+    for rows, columns in _pieces(source.shape) if limits else ():
+        top, left = max(0, rows.start - REACH), max(0, columns.start - REACH)
+        around = slice(top, rows.stop + REACH), slice(left, columns.stop + REACH)
+        piece = read_piece(source, *around)[:, :, list(limits)]
+        holes = enclosed_by_bright(piece, np.array(list(limits.values())))
+        inner = holes[rows.start - top : rows.stop - top, columns.start - left : columns.stop - left]
+        pixels += int(np.count_nonzero(inner))
+        _add_places(places, inner, rows.start, columns.start)
     return CoreHoles(pixels, tuple(places))
+
+
+def _pieces(shape: tuple[int, ...]) -> Iterator[tuple[slice, slice]]:
+    """Cut an image into pieces that take little memory with what lies around them: bands of rows, or parts of bands."""
+    height, width = shape[:2]
+    rows, columns = pixels_of_a_piece(shape) // width - 2 * REACH, width
+    if rows < LEAST_SIDE:
+        rows = LEAST_SIDE
+        columns = max(LEAST_SIDE, pixels_of_a_piece(shape) // (rows + 2 * REACH) - 2 * REACH)
+    for top in range(0, height, rows):
+        for left in range(0, width, columns):
+            yield slice(top, min(top + rows, height)), slice(left, min(left + columns, width))
 
 
 def _bright_limits(channels: tuple[ChannelLevels, ...]) -> dict[int, float]:
@@ -62,7 +81,7 @@ def _bright_limits(channels: tuple[ChannelLevels, ...]) -> dict[int, float]:
 
 
 def enclosed_by_bright(band: Pixels, limits: NDArray[np.float64]) -> Mask:
-    """Tell which pixels of some rows, (H, W, C), lie in a hole; `limits` say for each channel what is bright."""
+    """Tell which pixels of a piece, (H, W, C), lie in a hole; `limits` say for each channel what is bright."""
     lost: Mask = (~np.isfinite(band) | (band == 0)).any(axis=2)
     if not lost.any():
         return lost
@@ -86,12 +105,12 @@ def _bright_rim(whole: Mask, bright: Mask, axis: int, step: int) -> Mask:
     return (near & np.take_along_axis(bright, np.maximum(nearest, 0), axis=axis))[turn]
 
 
-def _add_places(places: list[tuple[int, int]], holes: Mask, first_row: int) -> None:
-    """Add the first pixel of each of the first few holes."""
+def _add_places(places: list[tuple[int, int]], holes: Mask, top: int, left: int) -> None:
+    """Add the first pixel of each of the first few holes of a piece."""
     if len(places) >= MAX_PLACES:
         return
     for y, x in np.argwhere(holes)[:MAX_LOOKED_AT]:
-        place = (int(y) + first_row, int(x))
+        place = (int(y) + top, int(x) + left)
         if all(max(abs(place[0] - y0), abs(place[1] - x0)) > REACH for y0, x0 in places):
             places.append(place)
         if len(places) == MAX_PLACES:

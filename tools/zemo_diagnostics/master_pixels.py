@@ -1,4 +1,7 @@
-"""The pixels of one master, measured in a single pass by bands of rows.
+"""The pixels of one master, measured in a single pass, piece by piece: any image takes the same few megabytes.
+
+A piece is a band of rows; of an image whose rows are too long for that, it is a part of one row, and all rows of a
+stretch of columns come before the next stretch.
 
 Counts, extremes, mean and deviation are exact. Median and spread come from a regular sample: every n-th row and
 column, n the smallest odd number that leaves no more than about a million pixels (`SAMPLE_PIXELS`); an image up to
@@ -8,18 +11,19 @@ that a sample of a raw mosaic meets all of its colours.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from .frames import Pixels, RowSource, blank_pixels
+from .frames import Pixels, RowSource, blank_pixels, read_window
 from .pictures import Thumbnail
 from .results_masters import AlphaPlane, ChannelLevels, EdgeBands
 from .stack_input import SIGMA_PER_MAD
 
-# Memory of the samples of one band, bytes; what is computed on them takes a few times as much.
+# Memory of the samples of one piece, bytes; what is computed on them takes a few times as much.
 BAND_BYTES = 8 << 20
 
 SAMPLE_PIXELS = 1 << 20
@@ -48,17 +52,27 @@ class MasterPixels:
     edges: EdgeBands
 
 
-def band_rows(shape: tuple[int, ...]) -> int:
-    """Give how many rows make a band of `BAND_BYTES` in float32, at least one."""
+def pixels_of_a_piece(shape: tuple[int, ...]) -> int:
+    """Give how many pixels make a piece of `BAND_BYTES` in float32, at least one."""
     channels = shape[2] if len(shape) == 3 else 1
-    return max(1, BAND_BYTES // (4 * shape[1] * channels))
+    return max(1, BAND_BYTES // (4 * channels))
 
 
-def read_rows(source: RowSource, first: int, last: int) -> Pixels:
-    """Read rows as floats in the machine's byte order, (rows, W, C) with C = 1 for one plane."""
-    rows = source[first:last]
-    wide = rows.dtype.kind in "iu" and rows.dtype.itemsize > 2
-    values = rows.astype(np.float64 if wide or rows.dtype.itemsize == 8 else np.float32)
+def pieces(shape: tuple[int, ...]) -> Iterator[tuple[slice, slice]]:
+    """Cut an image, (H, W) or (H, W, C), into pieces of at most `BAND_BYTES`: rows and columns of each."""
+    height, width = shape[:2]
+    columns = min(width, pixels_of_a_piece(shape))
+    rows = max(1, pixels_of_a_piece(shape) // columns)
+    for left in range(0, width, columns):
+        for top in range(0, height, rows):
+            yield slice(top, min(top + rows, height)), slice(left, min(left + columns, width))
+
+
+def read_piece(source: RowSource, rows: slice, columns: slice) -> Pixels:
+    """Read a piece as floats in the machine's byte order, (rows, columns, C) with C = 1 for one plane."""
+    piece = read_window(source, rows, columns)
+    wide = piece.dtype.kind in "iu" and piece.dtype.itemsize > 2
+    values = piece.astype(np.float64 if wide or piece.dtype.itemsize == 8 else np.float32)
     return values if values.ndim == 3 else values[:, :, np.newaxis]
 
 
@@ -71,7 +85,7 @@ def sample_step(height: int, width: int) -> int:
 
 
 def measure_pixels(source: RowSource, alpha: RowSource | None, thumbnail: Thumbnail | None = None) -> MasterPixels:
-    """Measure a master in one pass over its rows.
+    """Measure a master in one pass over its pixels.
 
     Parameters
     ----------
@@ -80,30 +94,28 @@ def measure_pixels(source: RowSource, alpha: RowSource | None, thumbnail: Thumbn
     alpha : RowSource or None
         The ALPHA plane, (H, W).
     thumbnail : Thumbnail, optional
-        Takes the rows too, so that they are read once.
+        Takes the pixels too, so that they are read once.
 
     Raises
     ------
     FrameError
-        Where the rows cannot be read.
+        Where they cannot be read.
     """
     tally = _Tally(source.shape)
     against = None if alpha is None else _AlphaTally()
-    rows = band_rows(source.shape)
-    for first in range(0, source.shape[0], rows):
-        last = min(first + rows, source.shape[0])
-        band = read_rows(source, first, last)
-        blank = blank_pixels(band)
-        valid = tally.add(first, band, blank)
+    for rows, columns in pieces(source.shape):
+        piece = read_piece(source, rows, columns)
+        blank = blank_pixels(piece)
+        valid = tally.add(rows.start, columns.start, piece, blank)
         if against is not None and alpha is not None:
-            against.add(alpha[first:last], blank, valid)
+            against.add(read_window(alpha, rows, columns), blank, valid)
         if thumbnail is not None:
-            thumbnail.add(first, band)
+            thumbnail.add(rows.start, piece, columns.start)
     return tally.result(against.plane() if against else None)
 
 
 class _Tally:
-    """Counts, extremes and a sample, gathered band by band."""
+    """Counts, extremes and a sample, gathered piece by piece."""
 
     def __init__(self, shape: tuple[int, ...]) -> None:
         self.height, self.width = shape[:2]
@@ -113,34 +125,32 @@ class _Tally:
         self.low = np.full(channels, np.inf)
         self.high = np.full(channels, -np.inf)
         self.moments = _Moments()
-        self.data_in_row: Counts = np.zeros(self.height, np.int64)
-        self.data_in_column: Counts = np.zeros(self.width, np.int64)
+        self.edges = _Edges(self.height, self.width)
         self.step = sample_step(self.height, self.width)
         self.sample: list[Pixels] = []
 
-    def add(self, first: int, band: Pixels, blank: NDArray[np.bool_]) -> NDArray[np.bool_]:
-        """Take rows; give which of their pixels are valid."""
-        finite = np.isfinite(band)
+    def add(self, top: int, left: int, piece: Pixels, blank: NDArray[np.bool_]) -> NDArray[np.bool_]:
+        """Take a piece; give which of its pixels are valid."""
+        finite = np.isfinite(piece)
         valid: NDArray[np.bool_] = np.logical_and.reduce(finite, axis=2)
         self.finite += finite.sum(axis=(0, 1))
-        self.zero += int(np.count_nonzero(band == 0))
-        self.negative += int(np.count_nonzero((band < 0) & finite))
+        self.zero += int(np.count_nonzero(piece == 0))
+        self.negative += int(np.count_nonzero((piece < 0) & finite))
         self.blank += int(np.count_nonzero(blank))
         self.valid += int(np.count_nonzero(valid))
-        self.low = np.minimum(self.low, np.min(band, axis=(0, 1), where=finite, initial=np.inf))
-        self.high = np.maximum(self.high, np.max(band, axis=(0, 1), where=finite, initial=-np.inf))
-        self.moments.add(band[finite])
-        self.data_in_row[first : first + len(band)] = self.width - blank.sum(axis=1)
-        self.data_in_column += (~blank).sum(axis=0)
-        self._take_sample(first, band, blank)
+        self.low = np.minimum(self.low, np.min(piece, axis=(0, 1), where=finite, initial=np.inf))
+        self.high = np.maximum(self.high, np.max(piece, axis=(0, 1), where=finite, initial=-np.inf))
+        self.moments.add(piece[finite])
+        self.edges.add(top, left, ~blank)
+        self._take_sample(top, left, piece, blank)
         return valid
 
-    def _take_sample(self, first: int, band: Pixels, blank: NDArray[np.bool_]) -> None:
+    def _take_sample(self, top: int, left: int, piece: Pixels, blank: NDArray[np.bool_]) -> None:
         """Keep every n-th row and column; blank pixels become NaN."""
-        rows = slice(-first % self.step, None, self.step)
-        taken = band[rows, :: self.step].copy()
-        taken[blank[rows, :: self.step]] = np.nan
-        self.sample.append(taken)
+        every = slice(-top % self.step, None, self.step), slice(-left % self.step, None, self.step)
+        taken = piece[every].copy()
+        taken[blank[every]] = np.nan
+        self.sample.append(taken.reshape(-1, taken.shape[2]))
 
     def result(self, alpha: AlphaPlane | None) -> MasterPixels:
         """Give what was gathered."""
@@ -158,21 +168,63 @@ class _Tally:
             negative=self.negative,
             max_abs=max(map(abs, seen), default=0.0),
             std=self.moments.std,
-            channels=tuple(_levels(sample[:, :, i], low, high) for i, (low, high) in enumerate(bounds)),
+            channels=tuple(_levels(sample[:, i], low, high) for i, (low, high) in enumerate(bounds)),
             alpha=alpha,
-            edges=self._edges(),
+            edges=self.edges.result(),
         )
 
-    def _edges(self) -> EdgeBands:
-        """Count the blank rows and columns from each edge inwards."""
-        rows = self.data_in_row > EDGE_LINE_FRACTION * self.width
-        columns = self.data_in_column > EDGE_LINE_FRACTION * self.height
-        return EdgeBands(_lead(rows), _lead(rows[::-1]), _lead(columns), _lead(columns[::-1]))
+
+class _Lines:
+    """The first and the last of some lines, rows or columns, that hold data."""
+
+    def __init__(self, count: int, length: int) -> None:
+        self.count, self.least = count, EDGE_LINE_FRACTION * length
+        self.first, self.last = count, -1
+
+    def add(self, start: int, data: Counts) -> None:
+        """Take how many pixels of each of some whole lines, the first of which is `start`, hold data."""
+        holding = np.flatnonzero(data > self.least)
+        if holding.size:
+            self.first = min(self.first, start + int(holding[0]))
+            self.last = max(self.last, start + int(holding[-1]))
+
+    def blank_ends(self) -> tuple[int, int]:
+        """Give how many lines are blank before the first that holds data, and after the last."""
+        return self.first, self.count - 1 - self.last
 
 
-def _lead(holds_data: NDArray[np.bool_]) -> int:
-    """Count the lines before the first that holds data."""
-    return int(np.argmax(holds_data)) if holds_data.any() else len(holds_data)
+class _Edges:
+    """Blank rows and columns from each edge inwards, gathered piece by piece, in the order of `pieces`.
+
+    Counts are kept of the stretch of columns at hand, and of rows only where a piece holds parts of them: such an
+    image has few rows for its size.
+    """
+
+    def __init__(self, height: int, width: int) -> None:
+        self.rows, self.columns = _Lines(height, width), _Lines(width, height)
+        self.left = 0
+        self.in_columns: Counts = np.zeros(0, np.int64)
+        self.in_rows: Counts | None = None
+
+    def add(self, top: int, left: int, data: NDArray[np.bool_]) -> None:
+        """Take which pixels of a piece hold data."""
+        if left != self.left or not self.in_columns.size:
+            self.columns.add(self.left, self.in_columns)
+            self.left, self.in_columns = left, np.zeros(data.shape[1], np.int64)
+        self.in_columns += data.sum(axis=0)
+        if data.shape[1] == self.columns.count:
+            self.rows.add(top, data.sum(axis=1))
+            return
+        if self.in_rows is None:
+            self.in_rows = np.zeros(self.rows.count, np.int64)
+        self.in_rows[top : top + len(data)] += data.sum(axis=1)
+
+    def result(self) -> EdgeBands:
+        """Give the blank bands."""
+        self.columns.add(self.left, self.in_columns)
+        if self.in_rows is not None:
+            self.rows.add(0, self.in_rows)
+        return EdgeBands(*self.rows.blank_ends(), *self.columns.blank_ends())
 
 
 def _levels(sample: Pixels, low: float, high: float) -> ChannelLevels:
@@ -213,13 +265,13 @@ class _Moments:
 
 
 class _AlphaTally:
-    """Where alpha and pixels disagree, gathered band by band."""
+    """Where alpha and pixels disagree, gathered piece by piece."""
 
     def __init__(self) -> None:
         self.opaque = self.opaque_but_blank = self.transparent_with_data = 0
 
     def add(self, alpha: Pixels, blank: NDArray[np.bool_], valid: NDArray[np.bool_]) -> None:
-        """Take rows of alpha, and which pixels are blank and valid there."""
+        """Take a piece of alpha, and which pixels are blank and valid there."""
         opaque = alpha > 0
         self.opaque += int(np.count_nonzero(opaque))
         self.opaque_but_blank += int(np.count_nonzero(opaque & blank))

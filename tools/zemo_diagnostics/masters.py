@@ -1,17 +1,16 @@
-"""Master tiles made by anyone, measured one at a time by bands of rows: fine, partly empty or empty, and why.
+"""Master tiles made by anyone, measured one at a time and piece by piece: fine, partly, nearly or quite empty, and why.
 
-Empty is what ZeMosaic calls so: no valid pixel, a largest |value| of no more than 1e-8, or a spread of no more than
-1e-8 with a largest |value| of no more than 1e-7. Partly empty is a tile of which half the pixels or more are blank:
-the ragged corners of a field that turned, and the margin of the cleanup, take less of a good tile. From nine tenths
-on nothing is left that a mosaic could use: that is an error as an empty tile is.
+Empty is what the functions under test call so. Partly empty is a tile of which half the pixels or more are blank: the
+ragged corners of a field that turned, and the margin of the cleanup, take less of a good tile. From nine tenths on it
+is nearly empty, since nothing is left that a mosaic could use: that is an error as an empty tile is.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
 from .entries import Frame
 from .errors import FrameError
@@ -23,12 +22,15 @@ from .master_pixels import MasterPixels, measure_pixels
 from .pictures import Labelled, Thumbnail, stretch
 from .progress import Say
 from .results import UnusableFile
-from .results_masters import AlphaPlane, CoreHoles, MasterCards, MasterVerdict, RunMasters, TileMaster
-
-# ZeMosaic's limits of a master without signal: of the largest |value|, or of the spread together with the third.
-EMPTY_MAX_ABS = 1e-8
-EMPTY_STD = 1e-8
-EMPTY_MAX_ABS_OF_FLAT = 1e-7
+from .results_masters import (
+    AlphaPlane,
+    CoreHoles,
+    MasterCards,
+    MasterVerdict,
+    RunMasters,
+    TileMaster,
+    planes_without_values,
+)
 
 # From these parts of blank pixels on a tile is partly empty, and nearly empty.
 PARTLY_EMPTY_FRACTION = 0.5
@@ -40,59 +42,63 @@ WIDE_BAND_FRACTION = 0.1
 _LABEL_COLORS = {
     MasterVerdict.FINE: (140, 220, 140),
     MasterVerdict.PARTLY: (240, 200, 90),
+    MasterVerdict.NEARLY: (255, 120, 120),
     MasterVerdict.EMPTY: (255, 120, 120),
 }
 
 
-@dataclass(frozen=True)
-class MeasuredMaster:
-    """What one file came to: a tile and, where it was asked for, its picture; or a file that is damaged."""
-
-    tile: TileMaster | None
-    picture: Labelled | None
-    damaged: UnusableFile | None = None
+# What tells of a master's largest |value|, spread and fraction of valid pixels whether it is empty.
+MasterSignal = Callable[..., Any]
+Draw = Callable[[Labelled], None]
 
 
-def measure_masters(scan: MasterScan, say: Say, *, pictures: bool = False) -> Iterator[MeasuredMaster]:
-    """Measure every master of a folder, one after the other.
+def measure_masters(
+    scan: MasterScan, signal: MasterSignal, say: Say, draw: Draw | None = None
+) -> Iterator[TileMaster | UnusableFile]:
+    """Measure every master of a folder, one after the other; a file that is damaged comes back with the reason why.
 
     Parameters
     ----------
     scan : MasterScan
         The files.
+    signal : callable
+        From `functions_under_test.load_master_signal`.
     say : callable
         Gets (what is being done, part done, the file).
-    pictures : bool, keyword-only
-        Whether a small picture of each is made on the way.
+    draw : callable, optional
+        Gets a small picture of each, as soon as there is one.
     """
     numbered = zip(tile_numbers(scan.masters), scan.masters, strict=True)
     for done, (tile_id, file) in enumerate(numbered):
         say("measuring masters", done / len(scan.masters), file.name)
         try:
-            yield _measured(tile_id, file, pictures=pictures)
+            yield _measured(tile_id, file, signal, draw)
         except FrameError as error:
-            yield MeasuredMaster(None, None, UnusableFile(file.name, str(error)))
+            yield UnusableFile(file.name, str(error))
 
 
-def gather(measured: Sequence[MeasuredMaster], scan: MasterScan) -> RunMasters:
+def gather(measured: Sequence[TileMaster | UnusableFile], scan: MasterScan) -> RunMasters:
     """Put together what was measured, and the files that were damaged from the start."""
-    tiles = tuple(one.tile for one in measured if one.tile is not None)
-    damaged = tuple(one.damaged for one in measured if one.damaged is not None)
+    tiles = tuple(one for one in measured if isinstance(one, TileMaster))
+    damaged = tuple(one for one in measured if isinstance(one, UnusableFile))
     return RunMasters(tiles, (*scan.damaged, *damaged))
 
 
-def _measured(tile_id: int, file: MasterFile, *, pictures: bool) -> MeasuredMaster:
+def _measured(tile_id: int, file: MasterFile, signal: MasterSignal, draw: Draw | None) -> TileMaster:
     """Measure one master; what it is unpacked to is removed at once, so that no disk is filled."""
     with TemporaryDirectory(prefix="zemo-diag-") as scratch:
         source = _opened(file, file.header, Path(scratch))
         alpha = _opened(file, file.alpha, Path(scratch)) if file.alpha else None
-        thumbnail = Thumbnail(source.shape) if pictures else None
+        thumbnail = Thumbnail(source.shape) if draw else None
         pixels = measure_pixels(source, alpha, thumbnail)
+        verdict = judge(pixels, signal)
         holes = CoreHoles(0, ())
-        if (pixels.zero or pixels.finite < pixels.samples) and not is_empty(pixels):
+        if (pixels.zero or pixels.finite < pixels.samples) and verdict is not MasterVerdict.EMPTY:
             holes = find_core_holes(source, pixels.channels)
-    tile = _tile(tile_id, file, source.shape, pixels, holes)
-    return MeasuredMaster(tile, _picture(tile, thumbnail) if thumbnail else None)
+    tile = _tile(tile_id, file, source.shape, verdict, pixels, holes)
+    if draw and thumbnail:
+        draw(_picture(tile, thumbnail))
+    return tile
 
 
 def _opened(file: MasterFile, header: ImageHeader, scratch: Path) -> RowSource:
@@ -100,16 +106,12 @@ def _opened(file: MasterFile, header: ImageHeader, scratch: Path) -> RowSource:
     return open_frame(Frame(file.path, file.name, {}, header.shape, header, ("", "")), scratch)
 
 
-def is_empty(pixels: MasterPixels) -> bool:
-    """Tell whether a master holds no signal, as ZeMosaic does."""
-    flat = pixels.std <= EMPTY_STD and pixels.max_abs <= EMPTY_MAX_ABS_OF_FLAT
-    return pixels.valid_pixels == 0 or pixels.max_abs <= EMPTY_MAX_ABS or flat
-
-
-def judge(pixels: MasterPixels) -> MasterVerdict:
-    """Say what the pixels of a master come to."""
-    if is_empty(pixels):
+def judge(pixels: MasterPixels, signal: MasterSignal) -> MasterVerdict:
+    """Say what the pixels of a master come to; whether it is empty say the functions under test."""
+    if signal(pixels.max_abs, pixels.std, pixels.valid_pixels / pixels.pixels).is_empty:
         return MasterVerdict.EMPTY
+    if pixels.blank_pixels >= NEARLY_EMPTY_FRACTION * pixels.pixels:
+        return MasterVerdict.NEARLY
     partly = pixels.blank_pixels >= PARTLY_EMPTY_FRACTION * pixels.pixels
     return MasterVerdict.PARTLY if partly else MasterVerdict.FINE
 
@@ -121,18 +123,33 @@ def likely_cause(verdict: MasterVerdict, pixels: MasterPixels, cards: MasterCard
     if cards.frames_stacked == 0 or cards.frames_aligned == 0:
         return "none of its frames could be aligned, so nothing was stacked"
     how = "NaN" if pixels.samples - pixels.finite > pixels.zero else "0"
-    if verdict is MasterVerdict.PARTLY:
+    if verdict is not MasterVerdict.EMPTY:
         return f"few frames overlap, or the alt-az cleanup ran on it and wrote {how} where it found coverage poor"
+    if pixels.valid_pixels == 0 and pixels.finite:
+        return _what_was_lost(pixels)
     if pixels.max_abs > 0:
         return "its frames held no signal, or were normalised down to nothing"
-    if pixels.valid_pixels == 0 and pixels.finite:
-        return "no pixel has a value in every channel: one channel was lost when it was stacked"
     return f"the alt-az cleanup wrote {how} over all of it, or its frames held no signal"
 
 
-def _tile(tile_id: int, file: MasterFile, shape: tuple[int, ...], pixels: MasterPixels, holes: CoreHoles) -> TileMaster:
+def _what_was_lost(pixels: MasterPixels) -> str:
+    """Say which colour left a tile without a single pixel that has all of them."""
+    lost = planes_without_values(pixels.channels)
+    if not lost:
+        return "no pixel has a value in every colour: where one is there, another is missing"
+    whose = "plane has" if len(lost) == 1 else "planes have"
+    return f"the {' and the '.join(lost)} {whose} no value at all: lost in its frames, or when they were stacked"
+
+
+def _tile(
+    tile_id: int,
+    file: MasterFile,
+    shape: tuple[int, ...],
+    verdict: MasterVerdict,
+    pixels: MasterPixels,
+    holes: CoreHoles,
+) -> TileMaster:
     """Put together what is known of one master."""
-    verdict = judge(pixels)
     return TileMaster(
         tile_id=tile_id,
         name=file.name,

@@ -9,6 +9,7 @@ from tempfile import TemporaryDirectory
 
 from .entries import Frame
 from .frames import Pixels, blank_pixels, open_frame
+from .functions_under_test import load_master_signal
 from .headers import read_image_header
 from .master_pixels import MasterPixels, measure_pixels
 from .masters import judge
@@ -46,7 +47,8 @@ def measure_file(path: Path, *, picture: bool) -> MeasuredFile:
         source = open_frame(Frame(path, path.name, {}, header.shape, header, ("", "")), Path(scratch))
         thumbnail = Thumbnail(source.shape, PICTURE_SIDE) if picture else None
         pixels = measure_pixels(source, None, thumbnail)
-    return MeasuredFile(judge(pixels), pixels, thumbnail.image() if thumbnail else None)
+    verdict = judge(pixels, load_master_signal())
+    return MeasuredFile(verdict, pixels, thumbnail.image() if thumbnail else None)
 
 
 def draw_tile(measured: Sequence[tuple[str, MeasuredFile]], path: Path) -> None:

@@ -69,7 +69,7 @@ class Labelled:
 
 
 class Thumbnail:
-    """A small picture of an image, gathered by bands of rows: each of its pixels is the mean of a square of them.
+    """A small picture of an image, gathered piece by piece: each of its pixels is the mean of a square of them.
 
     A square that is blank for the greater part stays blank.
 
@@ -91,21 +91,24 @@ class Thumbnail:
         self._blank = np.zeros(self.size)
         self._pixels = np.zeros(self.size)
 
-    def add(self, first: int, band: Pixels) -> None:
-        """Take rows, (rows, W, C), the first of which is row `first`."""
-        finite = np.isfinite(band)
-        blank = blank_pixels(band)
-        self._gather(self._sums, first, np.where(finite, band, 0))
-        self._gather(self._counts, first, finite)
-        self._gather(self._blank, first, blank)
-        self._gather(self._pixels, first, np.ones_like(blank))
+    def add(self, top: int, piece: Pixels, left: int = 0) -> None:
+        """Take a piece, (rows, columns, C), whose first pixel is ``[top, left]``."""
+        finite = np.isfinite(piece)
+        blank = blank_pixels(piece)
+        self._gather(self._sums, top, left, np.where(finite, piece, 0))
+        self._gather(self._counts, top, left, finite)
+        self._gather(self._blank, top, left, blank)
+        self._gather(self._pixels, top, left, np.ones_like(blank))
 
-    def _gather(self, into: NDArray[np.float64], first: int, values: NDArray[Any]) -> None:
+    def _gather(self, into: NDArray[np.float64], top: int, left: int, values: NDArray[Any]) -> None:
         """Add the sums over squares."""
-        rows, columns = np.arange(first, first + len(values)), np.arange(0, values.shape[1], self.factor)
-        starts = np.flatnonzero((rows % self.factor == 0) | (rows == first))
-        sums = np.add.reduceat(np.add.reduceat(values, columns, axis=1, dtype=np.float64), starts, axis=0)
-        into[first // self.factor :][: len(starts)] += sums
+        rows, columns = self._starts(top, values.shape[0]), self._starts(left, values.shape[1])
+        sums = np.add.reduceat(np.add.reduceat(values, columns, axis=1, dtype=np.float64), rows, axis=0)
+        into[top // self.factor :, left // self.factor :][: len(rows), : len(columns)] += sums
+
+    def _starts(self, first: int, count: int) -> NDArray[np.intp]:
+        """Give where squares begin among `count` rows or columns, the first of which is `first`; one begins there."""
+        return np.concatenate([[0], np.arange(self.factor - first % self.factor, count, self.factor)])
 
     def image(self) -> Pixels:
         """Give the small image, float32, NaN where it is blank."""

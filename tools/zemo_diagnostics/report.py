@@ -84,6 +84,8 @@ def exit_code(report: Report) -> int:
         return errors.EXIT_INTERRUPTED
     if report.parity and any(map(has_died, report.parity.tiles)):
         return errors.EXIT_VARIANT_DIED
+    if report.masters and not report.source.frames:
+        return errors.EXIT_USAGE
     if report.phase3 and report.phase3.disk_full:
         return errors.EXIT_USAGE
     if any(finding.level is Level.ERROR for finding in report.findings):

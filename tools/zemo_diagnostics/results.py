@@ -105,6 +105,10 @@ class ModeCounts:
         return self.eq + self.altaz + self.unknown + self.other
 
 
+# What a telescope is called where no header names it.
+NOT_NAMED = "not named"
+
+
 @dataclass(frozen=True)
 class TileGating:
     """What Phase 3 decides for one tile, and what it rests on.
@@ -134,7 +138,8 @@ class TileGating:
     frame_modes : tuple of (str, str)
         For each frame, in order: its name and what it says (``"EQ"``, ..., ``"EQMODE_2"``).
     telescopes : tuple of (str, int)
-        Telescopes without their serials ("Seestar S50", "Seestar S50 (second unit)") and their frames.
+        Telescopes without their serials ("Seestar S50", "Seestar S50 (unit 2)", `NOT_NAMED` where no header names one)
+        and their frames.
     shapes : tuple of (str, int)
         Frame shapes, height first, and their frames.
     stacked_frames : tuple of str

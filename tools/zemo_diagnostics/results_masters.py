@@ -6,6 +6,7 @@ channel is finite. Index order is ``[y, x]``; shapes are (H, W) or (H, W, 3).
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import Enum
 
@@ -17,6 +18,7 @@ class MasterVerdict(str, Enum):
 
     FINE = "fine"
     PARTLY = "partly empty"
+    NEARLY = "nearly empty"
     EMPTY = "empty"
 
 
@@ -72,6 +74,16 @@ class ChannelLevels:
     def constant(self) -> bool:
         """Whether the channel carries nothing: no finite value, or the same everywhere."""
         return self.low == self.high
+
+
+def plane_names(channels: Sequence[ChannelLevels]) -> tuple[str, ...]:
+    """Name the channels of a master: its colours, or its only plane."""
+    return ("red", "green", "blue") if len(channels) == 3 else ("the only plane",)
+
+
+def planes_without_values(channels: Sequence[ChannelLevels]) -> tuple[str, ...]:
+    """Name the planes without any finite value."""
+    return tuple(name for name, levels in zip(plane_names(channels), channels, strict=True) if levels.low is None)
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,10 @@ from .results import (
     TileParity,
     VariantRun,
 )
-from .wording import MISSING, duration, human_bytes, number, on_off, percent, plural, share
+from .wording import MISSING, counted, duration, human_bytes, number, on_off, percent, plural, share
+
+# The label of the line that explains ZeMosaic's "EQ-only run".
+EQ_ONLY = "EQ-only means"
 
 VARIANT_WORDS = {"fullframe": "full frame", "chunked": "chunked"}
 
@@ -84,6 +87,9 @@ def gating_facts(gating: RunGating) -> list[tuple[str, str]]:
     ]
     if gating.log_message:
         facts.append(("ZeMosaic logs", gating.log_message))
+        if not gating.altaz and gating.unknown:
+            silent = counted(gating.unknown, "frame", "does not say its mode", "do not say their mode")
+            facts.append((EQ_ONLY, f"that no frame says ALT_AZ: {silent}, and may be of either"))
     return facts
 
 

@@ -11,16 +11,18 @@ from .wording import MISSING, fraction, number, plural
 # What `master_cells` gives.
 MASTER_HEADS = ("size", "frames", "blank", "alpha")
 
-_ORDER = (MasterVerdict.EMPTY, MasterVerdict.PARTLY, MasterVerdict.FINE)
+_ORDER = (MasterVerdict.EMPTY, MasterVerdict.NEARLY, MasterVerdict.PARTLY, MasterVerdict.FINE)
 
 
 def masters_verdict(masters: RunMasters) -> str:
-    """Say how many masters are empty, partly empty and fine: "3 master tiles: 1 empty, 2 fine"."""
+    """Say how many masters are empty, nearly or partly so, and fine: "3 master tiles: 1 empty, 2 fine"."""
+    if not masters.tiles and not masters.unreadable:
+        return "no master tile was measured"
     counts = Counter(tile.verdict for tile in masters.tiles)
     told = [f"{counts[verdict]} {verdict.value}" for verdict in _ORDER if counts[verdict]]
     if masters.unreadable:
         told.insert(0, f"{len(masters.unreadable)} unreadable")
-    return f"{plural(len(masters.tiles) + len(masters.unreadable), 'master tile')}: {', '.join(told) or 'none'}"
+    return f"{plural(len(masters.tiles) + len(masters.unreadable), 'master tile')}: {', '.join(told)}"
 
 
 def frames_words(tile: TileMaster) -> str:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from .results_masters import MasterVerdict
 from .results_phase3 import BEFORE, PATCHED, WIPED_FRACTION, BuildPlan, RunPhase3, TileBuild, TilePhase3
+from .sentences import EQ_ONLY
 from .wording import MISSING, fraction, human_bytes, number, on_off, plural
 
 # What `phase3_cells` gives, and what `plan_cells` does in a dry run.
@@ -25,6 +26,8 @@ def phase3_facts(run: RunPhase3) -> list[tuple[str, str]]:
     ]
     if run.log_message and PATCHED in run.rules:
         facts.append(("ZeMosaic logs", run.log_message))
+        if not run.effective and any(tile.eqmode == "UNKNOWN" for tile in run.tiles):
+            facts.append((EQ_ONLY, "that no frame says ALT_AZ; tiles of mode UNKNOWN may be of either"))
     facts += [("masters", masters_words(run)), ("estimate", plan_words(run.plan))]
     return facts
 

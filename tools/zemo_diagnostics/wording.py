@@ -45,6 +45,18 @@ def plural(count: int, noun: str) -> str:
     return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
 
 
+def counted(count: int, noun: str, one: str, several: str) -> str:
+    """Give "1 frame says", "3 frames say": a count, its noun, and the verb that fits."""
+    return f"{plural(count, noun)} {one if count == 1 else several}"
+
+
+def part_of(part: int, whole: int, noun: str, one: str, several: str) -> str:
+    """Give "3 of 4 frames say", "1 of 4 frames says", and of a single one "The only frame says"."""
+    if whole == 1:
+        return f"The only {noun} {one}"
+    return f"{part} of {whole} {noun}s {one if part == 1 else several}"
+
+
 def on_off(flag: bool) -> str:
     """Give "on" or "off"."""
     return "on" if flag else "off"
@@ -94,12 +106,12 @@ def fraction(part: float) -> str:
 
 
 def share(part: int, whole: int, noun: str = "") -> str:
-    """Give "3 of 2000 (0.15 %)", with a noun "3 of 2000 samples (0.15 %)"; only all of them are 100 %."""
-    counted = f"{part} of {whole} {noun}".rstrip()
+    """Give "3 of 2000 (0.15 %)", with a noun, "samples", "3 of 2000 samples (0.15 %)"; only all of them are 100 %."""
+    words = f"{part} of {whole} {noun.removesuffix('s') if whole == 1 else noun}".rstrip()
     if whole == 0 or part == 0:
-        return counted
+        return words
     exact = 100 * part / whole
-    return f"{counted} ({'100' if part == whole else _fixed(min(exact, 99.99))} %)"
+    return f"{words} ({'100' if part == whole else _fixed(min(exact, 99.99))} %)"
 
 
 def _fixed(value: float) -> str:
