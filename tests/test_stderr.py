@@ -9,6 +9,7 @@ import sys
 import warnings
 from pathlib import Path
 
+import click
 import pytest
 
 import zemo_diag
@@ -68,7 +69,7 @@ def test_nothing_is_hidden_in_an_error(arguments: list[str], capsys: pytest.Capt
     ("folder", "shown"),
     [
         ("{tmp}/Jo Smith/m31", "'m31'"),
-        ("{tmp}/gwendolyn", "'~'"),
+        ("{tmp}/gwendolyn", "'<home>'"),
         ("lights_gwendolyn", "'lights_<user>'"),
         ("on_attic-box/S50_1a2b3c4d", "'on_<host>/S50_<serial>'"),
         ("SITELAT=48.1173", "'SITELAT=<removed>"),
@@ -184,6 +185,16 @@ def test_a_stream_gets_what_its_encoding_knows(encoding: str, shown: str, monkey
     monkeypatch.setattr(sys, "stderr", io.TextIOWrapper(raw, encoding, newline=""))
     say_line("3 × 4 … 星")
     assert raw.getvalue().decode(encoding) == f"{shown}\n"
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "utf-8"])
+def test_nothing_goes_past_it(encoding: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    raw = io.BytesIO()
+    monkeypatch.setattr(sys, "stderr", io.TextIOWrapper(raw, encoding, newline=""))
+    with clean_stderr():
+        click.echo("by gwendolyn \u202e", err=True)  # click takes the buffer behind a stream of ASCII
+        assert not hasattr(sys.stderr, "buffer")
+    assert raw.getvalue() == b"by <user> \\u202e\n"
 
 
 def test_a_line_is_one_line() -> None:

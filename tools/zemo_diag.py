@@ -403,14 +403,15 @@ def _run(arguments: Sequence[str] | None) -> int:
 def _wrong_usage(error: click.ClickException) -> int:
     """Say what is wrong with a command line, as click does."""
     message, context = error.format_message(), getattr(error, "ctx", None)
-    if context is not None and message == context.get_help():  # no command at all
-        usage, message = message, ""
+    if context is None:
+        lines = [f"Error: {message}"]
+    elif message == context.get_help():  # no command at all
+        lines = message.splitlines()
     else:
-        usage = f"{context.get_usage()}\nTry '{context.command_path} --help' for help.\n" if context else ""
-    for line in usage.split("\n"):
+        usage = context.get_usage().splitlines()
+        lines = [*usage, f"Try '{context.command_path} --help' for help.", "", f"Error: {message}"]
+    for line in lines:
         say_line(line)
-    if message:
-        say_line(f"Error: {message}")
     return EXIT_USAGE
 
 

@@ -26,7 +26,7 @@ from typing import TypeVar, cast
 from .results import Report
 
 REMOVED = "<removed>"
-USER, HOST, HOME, TEMP = "<user>", "<host>", "~", "<temp>"
+USER, HOST, HOME, TEMP = "<user>", "<host>", "<home>", "<temp>"  # "~" may be a folder's own name
 
 MIN_WORD_LENGTH = 3
 
@@ -141,9 +141,11 @@ _SERVER = re.compile(
 _REMOTE = re.compile(r"(?<![\w.+-])[\w.+-]+@[\w.-]+:(?=[\w.~/])")
 _STARTS = r"(?<![^\s\"'(\[{<|=:,;@])"  # a path begins there, and not where a folder's name ends in a comma
 _POSIX = re.compile(
-    rf"{_STARTS}(?:(?:~|{TEMP}|(?:\.\.?/)*\.\.?)/+(?:{_PART}/+)*|(?:(?<!:)//|/(?!/))(?:{_PART}/+)+)({_LAST})/*"
+    rf"{_STARTS}(?:(?:{HOME}|{TEMP}|(?:\.\.?/)*\.\.?)/+(?:{_PART}/+)*|(?:(?<!:)//|/(?!/))(?:{_PART}/+)+)({_LAST})/*"
 )
-_WINDOWS_ROOT = rf"{_LEFT}[A-Za-z]:[\\/]+|(?<![\\\w])\\{{2,}}(?:[?.]\\+(?:UNC\\+|[A-Za-z]:\\+)?)?|(?:~|{TEMP}|\.\.?)\\+"
+_WINDOWS_ROOT = (
+    rf"{_LEFT}[A-Za-z]:[\\/]+|(?<![\\\w])\\{{2,}}(?:[?.]\\+(?:UNC\\+|[A-Za-z]:\\+)?)?|(?:{HOME}|{TEMP}|\.\.?)\\+"
+)
 _WINDOWS = re.compile(rf"(?:{_WINDOWS_ROOT})(?:{_PART}[\\/]+)*({_LAST})[\\/]*")
 _SOMEBODYS_HOME = re.compile(r"(?:[A-Z]:)?/(?:home|users)/[^/]+/?", re.IGNORECASE)
 

@@ -68,6 +68,9 @@ class _CleanStream:
             self.write("\n")
 
     def __getattr__(self, name: str) -> Any:
+        """Give what the stream behind has, but for the bytes behind that: nothing goes past the cleaning."""
+        if name in ("buffer", "detach"):
+            raise AttributeError(name)
         return getattr(self.bare, name)
 
 
