@@ -74,6 +74,7 @@ def test_parity_prints_the_report_and_ends_with_the_verdict() -> None:
         (("kappa-parity", FIXTURES / "eq_only", "--kappa-high", "inf"), "not a finite number"),
         (("gating", FIXTURES / "eq_only", "--panel-deg", "nan"), "not a finite number"),
         (("gating", FIXTURES / "eq_only", "-o", "a" * 300 + ".md"), "name another file"),
+        (("gating", "my", "lights"), "a path that holds spaces needs quotes"),
         (("fly",), "No such command 'fly'"),
     ],
 )
@@ -82,6 +83,18 @@ def test_wrong_usage_is_a_sentence_and_exits_2(arguments: tuple[object, ...], wo
     assert done.returncode == 2
     assert words in done.stderr + done.stdout
     assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("ending", "code", "words"),
+    [('"', 0, ""), ('" -o report.md', 2, "must not end in a backslash"), ("", 0, "")],
+)
+def test_a_quote_that_windows_passes_on_is_no_part_of_the_path(
+    ending: str, code: int, words: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("zemo_diagnostics.command_options._ON_WINDOWS", True)
+    assert zemo_diag.run(["gating", f"{FIXTURES / 'eq_only'}{ending}"]) == code
+    assert words in capsys.readouterr().err
 
 
 def test_a_folder_of_unusable_files_names_each(tmp_path: Path) -> None:

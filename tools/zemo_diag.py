@@ -409,6 +409,8 @@ def _wrong_usage(error: click.ClickException) -> int:
         lines = message.splitlines()
     else:
         usage = context.get_usage().splitlines()
+        if "unexpected extra argument" in message:
+            message += ": a path that holds spaces needs quotes around it"
         lines = [*usage, f"Try '{context.command_path} --help' for help.", "", f"Error: {message}"]
     for line in lines:
         say_line(line)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import math
+import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
@@ -11,6 +12,8 @@ from typing import Any, TypeVar
 import click
 
 Function = TypeVar("Function", bound=Callable[..., Any])
+
+_ON_WINDOWS = os.name == "nt"
 
 FORMATS = ("terminal", "json", "markdown")
 
@@ -33,6 +36,10 @@ class _NamedPath(click.Path):
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
         """Read a path."""
+        if _ON_WINDOWS and isinstance(value, str):
+            value = value.rstrip('"')  # shells there pass "C:\My lights\" on as C:\My lights"
+            if '"' in value:
+                self.fail("a path in quotes must not end in a backslash: leave that out", param, ctx)
         if not str(value):
             self.fail(self.if_empty, param, ctx)
         return super().convert(value, param, ctx)
