@@ -1,123 +1,29 @@
-"""Temporary folders that do not stay behind: Ctrl-C at any moment leaves none, a kill only until the next start.
-
-The name of each says which process made it, so that the next one can tell what a killed one left.
-"""
+"""Where temporary files go."""
 
 from __future__ import annotations
 
 import contextlib
-import os
-import platform
-import re
-import shutil
-import tempfile
-import time
-import zlib
 from collections.abc import Iterator
-from functools import cache
 from pathlib import Path
 
-import psutil
-
 from .errors import OutputError
-
-_NAME = re.compile(r"zemo-diag-([0-9a-f]{8})-(\d+)-(\d+)-[0-9a-f]{8}")
-
-# How often, and after which pause, a folder is tried again in which a process that was just ended still has a file.
-_TRIES = 5
-_PAUSE_S = 0.1
+from .temporary_folders import NoFolderError, temporary_folder
 
 
 @contextlib.contextmanager
 def scratch_folder() -> Iterator[Path]:
-    """Make a temporary folder, and remove it with all that is in it, whatever happens.
+    """Make a folder for temporary files; it is gone when this ends.
 
     Raises
     ------
     OutputError
-        Where none can be made.
+        Where there is no place for one.
     """
     try:
-        place = Path(tempfile.gettempdir())
-    except FileNotFoundError as error:
-        raise OutputError(f"there is no folder for temporary files that can be written: {_ADVICE}") from error
-    _remove_stale(place)
-    folder = place / f"zemo-diag-{_mark()}-{os.urandom(4).hex()}"
-    try:
-        try:  # its name is known before it is there, so that an interrupt never comes between
-            _make(folder)
+        with temporary_folder() as folder:
             yield folder
-        finally:
-            _remove(folder)
-    finally:  # again, since an interrupt may have come while it was removed
-        _remove(folder)
-
-
-_ADVICE = "make room, or name another folder in the environment variable TMPDIR (on Windows: TEMP)"
-
-
-def _make(folder: Path) -> None:
-    """Make a folder that nobody else can look into."""
-    try:
-        folder.mkdir(mode=0o700)
-    except OSError as error:
-        reason = error.strerror or type(error).__name__
-        raise OutputError(f"no temporary folder can be made in '{folder.parent}' ({reason}): {_ADVICE}") from error
-
-
-def _remove(folder: Path) -> None:
-    """Remove a folder; on Windows one cannot be removed while a process that is ending has a file open there."""
-    for attempt in range(_TRIES):
-        try:
-            shutil.rmtree(folder, ignore_errors=True)
-        except OSError as error:  # errors are ignored: this is an interrupt that came while a file was closed
-            raise KeyboardInterrupt from error
-        if not folder.exists():
-            return
-        time.sleep(_PAUSE_S * attempt)
-
-
-@cache
-def _remove_stale(place: Path) -> None:
-    """Remove, once, what processes of this machine left that have ended; where that cannot be told, it stays."""
-    with contextlib.suppress(OSError):
-        for folder in place.iterdir():
-            name = _NAME.fullmatch(folder.name)
-            if name and name[1] == _machine() and not _runs(int(name[2]), int(name[3])):
-                shutil.rmtree(folder, ignore_errors=True)
-
-
-def _mark() -> str:
-    """Machine, process and when it started, since numbers of processes are used again."""
-    return f"{_machine()}-{os.getpid()}-{_started(os.getpid())}"
-
-
-def _machine() -> str:
-    """Tell machines and containers that share a folder apart, without naming them."""
-    processes = ""
-    with contextlib.suppress(OSError):  # a container has numbers of processes of its own (Linux)
-        processes = str(Path("/proc/self/ns/pid").readlink())
-    return f"{zlib.crc32(f'{platform.node()} {processes}'.encode()):08x}"
-
-
-def _started(pid: int) -> int:
-    """When a process started, in whole seconds; 0 where that is not told.
-
-    Raises
-    ------
-    psutil.NoSuchProcess
-        Where it does not run.
-    """
-    try:
-        return int(psutil.Process(pid).create_time())
-    except psutil.AccessDenied:
-        return 0
-
-
-def _runs(pid: int, started: int) -> bool:
-    """Tell whether the process that made a folder still runs; in doubt, it does."""
-    try:
-        now = _started(pid)
-    except psutil.NoSuchProcess:
-        return False
-    return 0 in (now, started) or abs(now - started) <= 1
+    except NoFolderError as error:
+        raise OutputError(
+            f"no folder for temporary files can be made ({error}): make room, or set TMPDIR (on Windows TEMP) to a "
+            "folder on another disk"
+        ) from error

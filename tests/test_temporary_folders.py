@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import os
 import shutil
@@ -16,8 +17,8 @@ from typing import Any
 import pytest
 
 from tests.conftest import ROOT
-from zemo_diagnostics import scratch
-from zemo_diagnostics.errors import OutputError
+from zemo_diagnostics import scratch, temporary_folders
+from zemo_diagnostics.errors import ZemoDiagError
 from zemo_diagnostics.scratch import scratch_folder
 
 MAKE_ONE_AND_WAIT = (
@@ -74,7 +75,14 @@ def test_it_is_gone_afterwards_with_all_that_was_in_it(place: Path) -> None:
 
 def run_with_an_interrupt(place: Path, at_line: int) -> bool:
     """Press Ctrl-C when the so many-th line is reached of whatever makes and removes folders; False if it is not."""
-    watched = {scratch.__file__, tempfile.__file__, shutil.__file__, __file__, sys.modules["contextlib"].__file__}
+    watched = {
+        scratch.__file__,
+        temporary_folders.__file__,
+        tempfile.__file__,
+        shutil.__file__,
+        __file__,
+        contextlib.__file__,
+    }
     left = at_line
 
     def count(_frame: FrameType, event: str, _argument: Any) -> Any:
@@ -100,7 +108,7 @@ def run_with_an_interrupt(place: Path, at_line: int) -> bool:
 
 
 def test_an_interrupt_at_any_line_leaves_no_folder(place: Path) -> None:
-    scratch._remove_stale(place)  # once for all
+    temporary_folders._remove_stale(place)  # once for all
     reached = sum(itertools.takewhile(bool, (run_with_an_interrupt(place, line) for line in itertools.count(1))))
     assert reached > 50
 
@@ -122,11 +130,12 @@ def test_the_folder_of_a_process_that_works_stays(place: Path, other_process: su
 
 
 def test_what_may_be_anybodys_stays(place: Path) -> None:
-    ended = f"{scratch._machine()}-{2**22 + 1}-1"
+    machine = temporary_folders._machine()
+    ended = f"{machine}-{2**22 + 1}-1"
     mine = f"zemo-diag-{ended}-00000000"
     others = (
-        f"zemo-diag-{int(scratch._machine(), 16) ^ 1:08x}-{2**22 + 1}-1-00000000",  # another machine or container
-        f"zemo-diag-{scratch._machine()}-{os.getpid()}-0-00000000",  # when it started is not known
+        f"zemo-diag-{int(machine, 16) ^ 1:08x}-{2**22 + 1}-1-00000000",  # another machine or container
+        f"zemo-diag-{machine}-{os.getpid()}-0-00000000",  # when it started is not known
         f"zemo-diag-{ended}",
         f"zemo-diag-{ended}-00000000.fits",
         "zemo-diag-pictures",
@@ -142,7 +151,7 @@ def test_a_link_of_such_a_name_is_not_followed(place: Path, tmp_path_factory: py
     kept = tmp_path_factory.mktemp("kept") / "frame.fit"
     kept.write_bytes(b"x")
     try:
-        (place / f"zemo-diag-{scratch._machine()}-{2**22 + 1}-1-00000000").symlink_to(kept.parent)
+        (place / f"zemo-diag-{temporary_folders._machine()}-{2**22 + 1}-1-00000000").symlink_to(kept.parent)
     except OSError:
         pytest.skip("links cannot be made here")
     with scratch_folder():
@@ -151,8 +160,8 @@ def test_a_link_of_such_a_name_is_not_followed(place: Path, tmp_path_factory: py
 
 
 def test_a_number_used_again_is_told_by_when_its_process_started(place: Path) -> None:
-    started = scratch._started(os.getpid())
-    left = place / f"zemo-diag-{scratch._machine()}-{os.getpid()}-{started - 100}-00000000"
+    started = temporary_folders._started(os.getpid())
+    left = place / f"zemo-diag-{temporary_folders._machine()}-{os.getpid()}-{started - 100}-00000000"
     left.mkdir()
     with scratch_folder() as folder:
         assert list(place.iterdir()) == [folder]
@@ -162,12 +171,12 @@ def test_where_no_folder_can_be_made_one_sentence_says_what_to_do(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "none"))
-    with pytest.raises(OutputError, match=r"no temporary folder can be made in .* TMPDIR"), scratch_folder():
+    with pytest.raises(ZemoDiagError, match="TMPDIR"), scratch_folder():
         pass
 
     def nowhere() -> str:
         raise FileNotFoundError
 
     monkeypatch.setattr(tempfile, "gettempdir", nowhere)
-    with pytest.raises(OutputError, match="there is no folder for temporary files"), scratch_folder():
+    with pytest.raises(ZemoDiagError, match="TMPDIR"), scratch_folder():
         pass
