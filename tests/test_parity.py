@@ -19,7 +19,7 @@ from tests.conftest import ROOT
 from zemo_diagnostics import bayer, child_process, parity
 from zemo_diagnostics.checks_parity import smallest_stack_that_rejects
 from zemo_diagnostics.commands import GroupingOptions, run_parity
-from zemo_diagnostics.finding_groups import State, parity_state
+from zemo_diagnostics.finding_groups import State, parity_states
 from zemo_diagnostics.memory_limits import MemoryLimit
 from zemo_diagnostics.parity import ParityOptions
 from zemo_diagnostics.render_json import load_schema, render_json
@@ -159,7 +159,7 @@ def test_a_tile_too_large_for_memory_is_compared_on_a_band_and_exits_0(
     assert parity.PROCESS_BYTES + (80 << 20) - one_row < full.estimated_bytes <= parity.PROCESS_BYTES + (80 << 20)
     rows = f"rows {full.rows[0]} to {full.rows[1] - 1} of 512"
     assert (tile.verdict, tile.compared_rows, tile.whole) == (Verdict.IN_PART, full.rows, False)
-    assert parity_state(tile) == (State.NOTE, f"identical on {rows}")
+    assert parity_states(report) == {1: (State.NOTE, f"identical on {rows}")}
     assert verdict(report).startswith(f"identical on {rows}: 1 of 1 tile; ")
     assert "ZD206" in codes(report)
     assert exit_code(report) == 0
