@@ -766,7 +766,8 @@ _PHASE3_EXTRA = "aligning and cleaning master tiles needs astroalign and scipy: 
 WEIGHT_METHODS = ("none", "noise_variance")
 _CLIP_SIGMA = 3.0  # the background of a frame is what lies so near its median
 _SIGMA_PER_MAD = 1.4826  # of a normal distribution
-_NOISE_SAMPLES = 1 << 20  # pixels that a frame's noise is estimated from, spread over the frame
+_NOISE_SAMPLES = 1 << 20  # pixels that a frame's noise is estimated from, spread over the frame: up to twice as many
+_NOISE_BAND_PIXELS = 1 << 18  # that are read together for it
 
 _DETECTION_SIGMA, _DETECTION_AREA_PX = 5.0, 5  # astroalign's own defaults
 _SHARPEST = 0.4  # peak after sep's smoothing, over peak: 0.25 for a lone pixel, over 0.5 for any star
@@ -829,21 +830,33 @@ def stack_kappa_sigma_clip(
     return stacked, rejected_pct
 
 
-def noise_variance_weights(frames: Iterable[Any]) -> FloatArray:
+def noise_variance_weights(frames: Iterable[Any], progress_callback: ProgressCallback | None = None) -> FloatArray:
     """Weigh each frame by one over the variance of its background, scaled to a mean of 1.
 
     Parameters
     ----------
     frames : N >= 1 arrays, all (H, W) or all (H, W, C)
-        May be lazy; one is in memory at a time. NaN and exact zeros (where a frame does not reach) do not count.
+        May be lazy: read once, by bands of rows. NaN and exact zeros (where a frame does not reach) do not count.
+    progress_callback : callable, optional
+        Called after each frame, as in `cpu_stack_kappa`.
 
     Returns
     -------
     ndarray, float32, (N, 1) or (N, 1, 1, C)
         0 for a frame without noise (dead); all 1 where no frame of a channel has any.
+
+    Raises
+    ------
+    ValueError
+        As `cpu_stack_kappa`, for no frame and for shapes that do not fit.
+    FrameReadError
+        A lazy frame could not be read.
     """
     arrays, shape = _checked_frames(frames)
-    variances = np.array([_background_variances(frame, i, shape) for i, frame in enumerate(arrays)])
+    variances = np.empty((len(arrays), math.prod(shape[2:])))
+    for i, frame in enumerate(arrays):
+        variances[i] = [_clipped_variance(channel.astype(np.float64)) for channel in _sampled(frame, i, shape).T]
+        _report(progress_callback, "noise_variance_progress", 100.0 * (i + 1) / len(arrays))
     noisy = np.isfinite(variances) & (variances > 0)
     weights = np.divide(1.0, variances, out=np.zeros_like(variances), where=noisy)
     weights[:, ~noisy.any(axis=0)] = 1.0
@@ -852,14 +865,21 @@ def noise_variance_weights(frames: Iterable[Any]) -> FloatArray:
     return scaled if len(shape) == 2 else scaled.reshape(len(arrays), 1, 1, shape[2])
 
 
-def _background_variances(frame: Any, index: int, shape: tuple[int, ...]) -> list[float]:
-    """Variance of each channel of a frame, stars and defects clipped off."""
-    pixels = _read_rows(frame, index, 0, shape[0], shape).reshape(shape[0] * shape[1], -1)
-    step = max(1, len(pixels) // _NOISE_SAMPLES)
-    return [_clipped_variance(channel[::step].astype(np.float64)) for channel in pixels.T]
+def _sampled(frame: Any, index: int, shape: tuple[int, ...]) -> npt.NDArray[Any]:
+    """Every so many-th pixel of a frame, (samples, C), read by bands of rows."""
+    height, width = shape[:2]
+    step = max(1, height * width // _NOISE_SAMPLES)
+    rows = max(1, _NOISE_BAND_PIXELS // width)
+    sample = []
+    for top in range(0, height, rows):
+        band = _read_rows(frame, index, top, min(top + rows, height), shape)
+        sample.append(band.reshape(-1, math.prod(shape[2:]))[-top * width % step :: step].copy())
+        _release_pages(frame)
+    return np.concatenate(sample)
 
 
 def _clipped_variance(values: npt.NDArray[np.float64]) -> float:
+    """Variance of one channel's background, stars and defects clipped off."""
     values = values[np.isfinite(values) & (values != 0)]
     if not values.size:
         return math.nan

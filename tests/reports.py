@@ -187,6 +187,8 @@ def tile_parity(tile_id: int = 1, verdict: Verdict = Verdict.IDENTICAL) -> TileP
         set_aside=0,
         left_out=(),
         shape=(1920, 1080, 3),
+        rows=(0, 1920),
+        frame_rows=1920,
         debayered=True,
         raw_mosaic=False,
         no_signal=(),
@@ -211,6 +213,31 @@ def killed_tile(tile_id: int = 2) -> TileParity:
     apart = (UnusableFile("Light_x.fit", "its shape is 10 × 10, the tile's is 1920 × 1080 × 3"),)
     tile = tile_parity(tile_id, Verdict.NOT_COMPARED)
     return replace(tile, used=19, left_out=apart, runs=(killed, variant_run("chunked", 98 * MIB)))
+
+
+def partial_tile(tile_id: int = 1, *, whole: bool = True, **changes: object) -> TileParity:
+    """A tile that was compared on its middle rows; the chunked stack took all of them, or was skipped there."""
+    band = replace(variant_run(), rows=(700, 1200)), replace(variant_run("chunked", 98 * MIB), rows=(700, 1200))
+    last = variant_run("chunked", 98 * MIB)
+    if not whole:
+        last = VariantRun(
+            "chunked", RunStatus.SKIPPED, "it needs 400 MiB and 300 MiB are allowed", (0, 1920), 400 * MIB
+        )
+    return replace(tile_parity(tile_id), runs=(*band, last), **changes)  # type: ignore[arg-type]
+
+
+def unread_tile(tile_id: int = 2) -> TileParity:
+    """A tile whose frames made the child die that reads them beforehand."""
+    died = VariantRun("inspect", RunStatus.KILLED, "killed by SIGSEGV: a fault in a compiled library", (0, 0), 0)
+    return replace(tile_parity(tile_id, Verdict.NOT_COMPARED), runs=(died,))
+
+
+def partial_report() -> Report:
+    skipped = VariantRun("fullframe", RunStatus.SKIPPED, "not even one row of all frames fits", (0, 0), 5 * GIB)
+    none = replace(tile_parity(3, Verdict.NOT_COMPARED), runs=(skipped, variant_run("chunked", 98 * MIB)))
+    report = parity_report(partial_tile(1, whole=False), unread_tile(2), none)
+    assert report.parity is not None
+    return replace(report, findings=find(Evidence(source(), parity=replace(report.parity, whole_required=True))))
 
 
 def parity_report(*tiles: TileParity, findings: tuple[Finding, ...] = ()) -> Report:
@@ -458,6 +485,7 @@ SAMPLES = {
     "gating": gating_report,
     "parity": parity_report,
     "died": died_report,
+    "in part": partial_report,
     "big": big_report,
     "nasty": nasty_report,
     "interrupted": interrupted_report,

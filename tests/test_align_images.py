@@ -6,6 +6,7 @@ import importlib.util
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pytest
 
 import zemosaic_align_stack as align_stack
@@ -194,6 +195,47 @@ def test_a_dead_frame_weighs_nothing_and_dead_frames_alone_weigh_alike() -> None
     weights = align_stack.noise_variance_weights([noisy, dead, np.zeros((30, 30), np.float32)])
     assert weights.ravel().tolist() == [3.0, 0.0, 0.0]
     assert align_stack.noise_variance_weights([dead, dead]).ravel().tolist() == [1.0, 1.0]
+
+
+class Lazy:
+    """Rows of an array, as a frame on disk gives them; remembers how many were asked for at a time, and in all."""
+
+    def __init__(self, pixels: npt.NDArray[Any]) -> None:
+        self.pixels, self.shape, self.dtype = pixels, pixels.shape, pixels.dtype
+        self.most = self.rows = 0
+
+    def __getitem__(self, rows: slice) -> npt.NDArray[Any]:
+        count = rows.stop - rows.start
+        self.most, self.rows = max(self.most, count), self.rows + count
+        return self.pixels[rows]
+
+
+@pytest.mark.parametrize("dtype", ["<f4", ">f4", "u2"])
+@pytest.mark.parametrize("shape", [(40, 50), (1, 7, 3), (1500, 1000), (1201, 1999, 3), (3, 1_000_003)])
+def test_noise_weights_of_lazy_frames_are_those_of_the_whole_frames(shape: tuple[int, ...], dtype: str) -> None:
+    rng = np.random.default_rng(6)
+    frames = [rng.normal(1000, sigma, shape).astype(dtype) for sigma in (5.0, 10.0)]
+    lazy = [Lazy(frame) for frame in frames]
+    parts: list[float] = []
+    weights = align_stack.noise_variance_weights(lazy, lambda _message, percent, _level: parts.append(percent))
+    step = max(1, shape[0] * shape[1] // 2**20)
+    every = [frame.reshape(shape[0] * shape[1], -1)[::step].astype(np.float64) for frame in frames]
+    inverse = np.array([[1 / align_stack._clipped_variance(channel) for channel in frame.T] for frame in every])
+    np.testing.assert_array_equal(weights.reshape(2, -1), (inverse / inverse.mean(axis=0)).astype(np.float32))
+    np.testing.assert_array_equal(align_stack.noise_variance_weights(frames), weights)
+    assert {frame.rows for frame in lazy} == {shape[0]}
+    assert max(frame.most for frame in lazy) <= max(1, 2**18 // shape[1])
+    assert parts == [50.0, 100.0]
+
+
+def test_a_frame_that_cannot_be_read_for_its_noise_is_named() -> None:
+    class Broken(Lazy):
+        def __getitem__(self, rows: slice) -> npt.NDArray[Any]:
+            raise OSError(5, "Input/output error")
+
+    good = np.ones((4, 5), np.float32)
+    with pytest.raises(align_stack.FrameReadError, match="frame 1: Input/output error"):
+        align_stack.noise_variance_weights([Lazy(good), Broken(good)])
 
 
 def test_a_weight_method_that_is_not_known_is_refused() -> None:

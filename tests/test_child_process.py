@@ -23,7 +23,7 @@ from zemo_diagnostics.sample_groups import write_group
 def job(tmp_path: Path) -> dict[str, Any]:
     frames = write_group("eq_only", tmp_path / "frames", frames=2, shape=(16, 12))
     described = [{"path": str(path), "pattern": ""} for path in frames]
-    return {"kind": "inspect", "frames": described, "window": [0, 0, 16, 12]}
+    return {"kind": "inspect", "frames": described, "window": [0, 0, 16, 12], "weights": "none"}
 
 
 def stand_in(monkeypatch: pytest.MonkeyPatch, code: str) -> None:
@@ -31,7 +31,7 @@ def stand_in(monkeypatch: pytest.MonkeyPatch, code: str) -> None:
     original = subprocess.Popen
 
     def start(command: list[str], **options: Any) -> subprocess.Popen[bytes]:
-        return original([sys.executable, "-c", code, *command[3:]], **options)
+        return original([sys.executable, "-c", code, command[-1]], **options)
 
     monkeypatch.setattr(child_process.subprocess, "Popen", start)  # type: ignore[attr-defined]
 
@@ -43,6 +43,54 @@ def test_a_job_gives_its_result_and_its_progress(job: dict[str, Any], tmp_path: 
     assert [frame["signal"] for frame in outcome.result["frames"]] == ["", ""]
     assert parts == [0.5, 1.0]
     assert sorted(path.name for path in tmp_path.iterdir()) == ["frames", "job.json", "result.json"]
+
+
+PLANTED = ("inspect.py", "json.py", "numpy/__init__.py", "zemosaic_align_stack.py", "zemo_diagnostics/__init__.py")
+
+
+@pytest.fixture
+def planted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Give a folder of modules that no child may import; one that is leaves a file behind."""
+    folder = tmp_path / "planted"
+    for name in PLANTED:
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text(f"open({str(tmp_path / 'ran')!r}, 'w').write({name!r})", encoding="utf-8")
+    monkeypatch.chdir(folder)
+    monkeypatch.setenv("PYTHONPATH", str(folder))
+    return folder
+
+
+@pytest.mark.parametrize("kind", ["inspect", "stack"])
+@pytest.mark.parametrize("entry", [None, "", "planted"])
+def test_a_child_imports_neither_from_the_current_folder_nor_from_pythonpath(
+    kind: str,
+    entry: str | None,
+    planted: Path,
+    job: dict[str, Any],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    if entry is not None:  # what `python -c` and `python -m` put first into the parent's own import path
+        monkeypatch.setattr(sys, "path", [str(planted) if entry else "", *sys.path])
+    job |= {"kind": kind, "sigma_low": 3.0, "sigma_high": 3.0, "weights": "noise"}
+    if kind == "stack":
+        job |= {"variant": "chunked", "chunk_rows": 8, "stacked": str(tmp_path / "stacked.npy"), "weights": [[1], [3]]}
+    outcome = run_job(job, tmp_path, timeout_s=60)
+    assert (outcome.status, outcome.detail) == (RunStatus.OK, "")
+    assert not (tmp_path / "ran").exists()
+
+
+def test_a_child_that_would_import_another_numpy_ends_before_it_does(
+    planted: Path, job: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name in ("json.py", "inspect.py"):  # the interpreter's own are not looked after
+        (planted / name).unlink()
+    monkeypatch.setattr(sys, "path", [child_process._TOOLS, str(planted), *sys.path])
+    outcome = run_job(job, tmp_path, timeout_s=60)
+    assert outcome.status is RunStatus.KILLED
+    assert "it would import another numpy than zemo-diag itself did" in outcome.detail
+    assert not (tmp_path / "ran").exists()
 
 
 def test_what_a_job_raises_is_its_result(tmp_path: Path) -> None:

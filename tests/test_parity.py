@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import os
 import signal
 import subprocess
 import sys
@@ -9,17 +11,23 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import jsonschema
 import numpy as np
 import pytest
 
+from tests.conftest import ROOT
 from zemo_diagnostics import bayer, child_process, parity
 from zemo_diagnostics.checks_parity import smallest_stack_that_rejects
 from zemo_diagnostics.commands import GroupingOptions, run_parity
+from zemo_diagnostics.finding_groups import State, parity_states
+from zemo_diagnostics.memory_limits import MemoryLimit
 from zemo_diagnostics.parity import ParityOptions
+from zemo_diagnostics.render_json import load_schema, render_json
 from zemo_diagnostics.report import exit_code, verdict
 from zemo_diagnostics.results import Report, RunStatus, TileParity, Verdict
 from zemo_diagnostics.sample_groups import write_group
-from zemo_diagnostics.stack_input import central_window, noise_weights
+from zemo_diagnostics.sentences import run_name, run_sentences
+from zemo_diagnostics.stack_input import central_window
 
 
 def quiet(_what: str, _part: float, _detail: str = "") -> None:
@@ -48,17 +56,18 @@ def folder(tmp_path: Path) -> Path:
 
 
 def spoil(monkeypatch: pytest.MonkeyPatch, variant: str, code: str) -> None:
-    """Let the child that runs one variant run some code before its job (the others run as they are)."""
+    """Let the child that runs one variant, or inspects, run some code before its job (the others run as they are)."""
     original = subprocess.Popen
     before = (
-        "import json, pathlib, runpy, sys; job = json.loads(pathlib.Path(sys.argv[1]).read_text(encoding='utf-8'));"
-        f"spoiled = job.get('variant') == {variant!r}\n"
+        "import json, pathlib, sys; job = json.loads(pathlib.Path(sys.argv[1]).read_text(encoding='utf-8'));"
+        f"spoiled = job.get('variant', job['kind']) == {variant!r}\n"
         f"if spoiled:\n {code}\n"
-        "from zemo_diagnostics import job_child; job_child.main(pathlib.Path(sys.argv[1]))\n"
+        "from zemo_diagnostics import job_child; job_child.main(sys.argv[1])\n"
     )
 
     def start(command: list[str], **options: Any) -> subprocess.Popen[bytes]:
-        return original([sys.executable, "-c", before, *command[3:]], **options)
+        path = os.pathsep.join((str(ROOT / "tools"), str(ROOT)))
+        return original([sys.executable, "-c", before, command[-1]], env=os.environ | {"PYTHONPATH": path}, **options)
 
     monkeypatch.setattr(child_process.subprocess, "Popen", start)  # type: ignore[attr-defined]
 
@@ -148,9 +157,108 @@ def test_a_tile_too_large_for_memory_is_compared_on_a_band_and_exits_0(
     assert abs((full.rows[0] + full.rows[1]) / 2 - 256) <= 1
     one_row = full.estimated_bytes // (full.rows[1] - full.rows[0])
     assert parity.PROCESS_BYTES + (80 << 20) - one_row < full.estimated_bytes <= parity.PROCESS_BYTES + (80 << 20)
-    assert tile.verdict is Verdict.IDENTICAL
+    rows = f"rows {full.rows[0]} to {full.rows[1] - 1} of 512"
+    assert (tile.verdict, tile.compared_rows, tile.whole) == (Verdict.IN_PART, full.rows, False)
+    assert parity_states(report) == {1: (State.NOTE, f"identical on {rows}")}
+    assert verdict(report).startswith(f"identical on {rows}: 1 of 1 tile; ")
     assert "ZD206" in codes(report)
     assert exit_code(report) == 0
+    follows_the_schema(report)
+
+
+def follows_the_schema(report: Report) -> dict[str, Any]:
+    document: dict[str, Any] = json.loads(render_json(report))
+    jsonschema.Draft202012Validator(load_schema()).validate(document)
+    return document
+
+
+def test_a_tile_whose_whole_does_not_fit_even_chunked_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bayer, "opencv_is_there", lambda: False)
+    write_group("eq_only", tmp_path, frames=40, shape=(512, 256))
+    original = parity._TileRun._need
+
+    def need(self: Any, variant: str, frames: int, shape: tuple[int, ...]) -> int:
+        return 1 << 40 if (variant, shape[0]) == ("chunked", 512) else original(self, variant, frames, shape)
+
+    monkeypatch.setattr(parity._TileRun, "_need", need)
+    report = compare(tmp_path, memory_limit_bytes=parity.PROCESS_BYTES + (80 << 20))
+    tile = only_tile(report)
+    assert [run.status for run in tile.runs] == [RunStatus.OK, RunStatus.OK, RunStatus.SKIPPED]
+    found = next(finding for finding in report.findings if finding.code == "ZD206")
+    assert "The two were compared on rows " in found.message
+    assert "; chunked, the whole: not run, it needs 1048576 MiB" in found.message
+    assert tile.verdict is Verdict.IN_PART
+    document = follows_the_schema(report)["parity"]
+    assert (document["verdict"], document["tiles"][0]["verdict"]) == ("identical in part", "identical in part")
+    assert document["tiles"][0]["compared_rows"] == list(tile.runs[0].rows)
+
+
+@pytest.mark.parametrize("limit", [None, parity.PROCESS_BYTES + (80 << 20), 1 << 20])
+def test_a_gate_can_require_that_all_is_compared(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, limit: int | None
+) -> None:
+    monkeypatch.setattr(bayer, "opencv_is_there", lambda: False)
+    write_group("eq_only", tmp_path, frames=40, shape=(512, 256))
+    report = compare(tmp_path, memory_limit_bytes=limit, crop=(500, 200), require_whole=True)
+    found = [finding.message for finding in report.findings if finding.code == "ZD215"]
+    assert exit_code(report) == (0 if limit is None else 1)
+    if limit is None:
+        assert not found
+        assert only_tile(report).verdict is Verdict.IDENTICAL
+    else:
+        assert len(found) == 1
+        assert ("not compared" if limit == 1 << 20 else "identical on rows") in found[0]
+    assert "ZD215" not in codes(compare(tmp_path, memory_limit_bytes=limit, crop=(500, 200)))
+
+
+def test_a_child_that_dies_over_the_frames_is_a_finding_in_a_report_that_follows_the_schema(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    spoil(monkeypatch, "inspect", "import sys; sys.exit('a library said no')")
+    report = compare(folder)
+    (run,) = only_tile(report).runs
+    assert (run.variant, run.rows, run.status) == ("inspect", (0, 0), RunStatus.KILLED)
+    found = next(finding for finding in report.findings if finding.code == "ZD204")
+    assert found.message == (
+        "The child that reads the frames: ended with exit code 1 and no result: a library said no."
+    )
+    assert exit_code(report) == 3
+    follows_the_schema(report)
+
+
+def test_the_memory_limit_is_what_was_free_when_the_run_began(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    free = iter([8 << 30, 6 << 30, 4 << 30, 2 << 30, 1 << 30])
+    monkeypatch.setattr(parity, "available_memory", lambda: MemoryLimit(next(free), "free memory"))
+    run = compare(folder).parity
+    assert run is not None
+    assert run.memory_limit_bytes == int((8 << 30) * parity.MEMORY_SHARE)
+    assert run.memory_limit_source == "80 % of the free memory when the run began"
+
+
+def test_memory_that_becomes_scarce_meanwhile_counts(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    free = iter([8 << 30, 1 << 20, 1 << 20])
+    monkeypatch.setattr(parity, "available_memory", lambda: MemoryLimit(next(free), "free memory"))
+    assert {run.status for run in only_tile(compare(folder)).runs} == {RunStatus.SKIPPED}
+
+
+def test_dead_frames_weigh_nothing_in_both_variants(fixtures: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    jobs: list[dict[str, Any]] = []
+    original = child_process.run_job
+
+    def keep(job: dict[str, Any], *arguments: Any, **options: Any) -> Any:
+        jobs.append(job)
+        return original(job, *arguments, **options)
+
+    monkeypatch.setattr(parity, "run_job", keep)
+    tile = only_tile(compare(fixtures / "hard", weights="noise"))
+    assert tile.verdict is Verdict.IDENTICAL
+    weights = [np.array(job["weights"]) for job in jobs if job["kind"] == "stack"]
+    assert len(weights) == 2
+    np.testing.assert_array_equal(weights[0], weights[1])
+    dead = (weights[0].reshape(tile.used, -1) == 0).all(axis=1)
+    names = [Path(described["path"]).name for described in jobs[1]["frames"]]
+    assert {name for name, is_dead in zip(names, dead, strict=True) if is_dead} == {one.name for one in tile.no_signal}
+    np.testing.assert_allclose(weights[0].mean(axis=0), 1.0, rtol=1e-6)
 
 
 def test_where_not_even_a_row_fits_nothing_is_endangered(folder: Path) -> None:
@@ -158,6 +266,8 @@ def test_where_not_even_a_row_fits_nothing_is_endangered(folder: Path) -> None:
     assert {run.status for run in only_tile(report).runs} == {RunStatus.SKIPPED}
     assert "ZD213" in codes(report)
     assert "ZD206" not in codes(report)
+    words = " ".join(run_sentences(only_tile(report))) + str(report.findings)
+    assert "rows 0 to" not in words
     assert exit_code(report) == 1  # nothing was compared: a gate must not pass
 
 
@@ -213,6 +323,7 @@ def test_crop_and_max_frames(folder: Path) -> None:
     tile = only_tile(report)
     assert (tile.shape[:2], tile.used) == ((20, 30), 3)
     assert tile.runs[0].rows == (22, 42)
+    assert [run_name(run, tile) for run in tile.runs] == ["full frame", "chunked"]
     assert "ZD209" in codes(report)
 
 
@@ -248,15 +359,6 @@ def test_central_windows() -> None:
     assert central_window((100, 50, 3), None) == (0, 0, 100, 50)
     assert central_window((100, 50), (10, 20)) == (45, 15, 10, 20)
     assert central_window((100, 50), (1000, 20)) == (0, 15, 100, 20)
-
-
-def test_noise_weights_have_zemosaics_shapes() -> None:
-    assert np.array(noise_weights([[1.0], [2.0]])).tolist() == [[1.0], [0.25]]
-    colour = np.array(noise_weights([[1.0, 2.0, 4.0], [2.0, 2.0, 2.0], [0.0, 4.0, 8.0]]))
-    assert colour.shape == (3, 1, 1, 3)
-    assert np.isfinite(colour).all()
-    assert (colour > 0).all()
-    assert np.array(noise_weights([[0.0], [0.0]])).tolist() == [[1.0], [1.0]]
 
 
 @pytest.mark.parametrize(("kappa", "frames"), [(3.0, 8), (2.0, 3), (0.0, 3), (2.5, 6), (30.0, 899)])

@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -16,9 +17,11 @@ import zemo_diag
 import zemosaic_align_stack
 from tests.conftest import ROOT
 from zemo_diagnostics import bayer
+from zemo_diagnostics.entries import scan_folder
 from zemo_diagnostics.errors import FrameError, InputError, OutputError
 from zemo_diagnostics.frames import StoredPlanes
 from zemo_diagnostics.sample_groups import write_group
+from zemo_diagnostics.stack_input import central_window, choose_frames, missing_signal, open_for_stack
 from zemo_diagnostics.stacking import Stacked, StackOptions, stack_folder
 
 
@@ -83,6 +86,39 @@ def test_nothing_is_overwritten_unasked_and_an_old_stack_is_no_frame(lights: Pat
         stack(lights, tmp_path / "a.txt")
     with pytest.raises(OutputError, match="no folder"):
         stack(lights, tmp_path / "none" / "a.fits")
+
+
+def test_noise_weights_are_those_of_phase_3_and_a_dead_frame_weighs_nothing(
+    fixtures: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    weighed: list[np.ndarray] = []
+    original = zemosaic_align_stack.noise_variance_weights
+
+    def weigh(*arguments: Any) -> Any:
+        weighed.append(original(*arguments))
+        return weighed[-1]
+
+    monkeypatch.setattr(zemosaic_align_stack, "noise_variance_weights", weigh)
+    done = stack(fixtures / "hard", tmp_path / "a.fits", weights="noise", debayer=False)
+    (weights,) = weighed
+    chosen = choose_frames(scan_folder(fixtures / "hard").frames, debayer=False)
+    frames = [open_for_stack(f, None, central_window(chosen.shape, None), tmp_path)[0:10_000] for f in chosen.frames]
+    dead = [bool(missing_signal(frame)) for frame in frames]
+    assert (sum(dead), len(dead)) == (2, done.frames)
+    assert [weight == 0 for weight in weights.ravel()] == dead
+    expected, _ = zemosaic_align_stack._cpu_stack_kappa_fallback_fullframe(frames, weights=original(frames))
+    np.testing.assert_array_equal(fits.getdata(tmp_path / "a.fits"), expected)
+
+
+def test_a_frame_that_breaks_off_while_its_noise_is_measured_is_named(
+    lights: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def break_off(_self: StoredPlanes, _rows: slice) -> object:
+        raise FrameError("it ended too early")
+
+    monkeypatch.setattr(StoredPlanes, "__getitem__", break_off)
+    with pytest.raises(FrameError, match="it ended too early"):
+        stack(lights, tmp_path / "a.fits", debayer=False, weights="noise")
 
 
 def test_frames_of_another_shape_are_left_out_and_named(fixtures: Path, tmp_path: Path) -> None:

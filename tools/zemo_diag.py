@@ -124,6 +124,7 @@ def gating(
     help="Accept differences up to this, ADU, such as 1e-4. [default: every bit must agree]",
 )
 @click.option("--memory-limit", type=click.IntRange(min=1), metavar="MIB", help="Use no more memory than this.")
+@click.option("--require-whole", is_flag=True, help="Fail where a tile can be compared only in part, or not.")
 @output_options
 def kappa_parity(
     folder: Path,
@@ -140,6 +141,7 @@ def kappa_parity(
     timeout: float,
     atol: float,
     memory_limit: int | None,
+    require_whole: bool,
     form: str,
     outputs: tuple[Path, ...],
     force: bool,
@@ -166,6 +168,7 @@ def kappa_parity(
         timeout_s=timeout,
         atol=atol,
         memory_limit_bytes=memory_limit << 20 if memory_limit else None,
+        require_whole=require_whole,
     )
     with progress_bar(quiet=quiet) as say:
         grouping = GroupingOptions(group_by, panel_deg, not no_split)

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 from .checks import Found, check
 from .results import Level, RunParity, RunStatus, TileParity, UnusableFile, Verdict
+from .sentences import rows_words, verdict_words
 from .wording import plural
 
 # A chunked run whose peak over its baseline is more than this part of the full frame's has no point.
@@ -27,7 +28,8 @@ def _ended(parity: RunParity, status: RunStatus) -> Iterator[Found]:
         for run in tile.runs:
             if run.status is status:
                 rows = f", rows {run.rows[0]} to {run.rows[1] - 1}" if run.rows[1] else ""
-                yield Found(f"The {run.variant} child{rows}: {run.detail}.", tile.tile_id)
+                child = "child that reads the frames" if run.variant == "inspect" else f"{run.variant} child"
+                yield Found(f"The {child}{rows}: {run.detail}.", tile.tile_id)
 
 
 def smallest_stack_that_rejects(kappa: float) -> int:
@@ -120,20 +122,28 @@ def variant_timed_out(parity: RunParity) -> Iterator[Found]:
     Level.INFO,
     "The whole tile does not fit in memory at once",
     needs="parity",
-    remedy="Nothing to do: this is what stacking by bands is for. With more memory the whole tile can be compared.",
+    remedy="Nothing to do: this is what stacking by bands is for. With more memory the whole tile can be compared; "
+    "where it must be, --require-whole makes this an error.",
 )
 def full_frame_does_not_fit(parity: RunParity) -> Iterator[Found]:
     """The full frame needs more memory than is there. Both variants were compared on the largest central band of
-    rows that fits, and the chunked one alone took the whole tile."""
+    rows that fits, and the verdict holds for these rows alone; the chunked one also took the whole tile, where that
+    fits."""
     for tile in parity.tiles:
         full = next((run for run in tile.runs if run.variant == "fullframe"), None)
         if full is None or all(run.status is RunStatus.SKIPPED for run in tile.runs):
             continue  # what could not be stacked at all is ZD213
         if full.status is RunStatus.SKIPPED:
             yield Found(f"The full frame was not run: {full.detail}.", tile.tile_id)
-        elif full.rows[1] - full.rows[0] < tile.shape[0]:
-            rows = f"rows {full.rows[0]} to {full.rows[1] - 1} of {tile.shape[0]}"
-            yield Found(f"The two were compared on {rows}.", tile.tile_id)
+        elif full.rows != tile.rows:
+            done = "The two were compared" if tile.compared_rows else "The full frame was run"
+            yield Found(f"{done} on {rows_words(full.rows, tile)}{_not_run(tile)}.", tile.tile_id)
+
+
+def _not_run(tile: TileParity) -> str:
+    """Name the chunked runs of a tile that did not fit, for the end of a sentence."""
+    skipped = [run for run in tile.runs if run.status is RunStatus.SKIPPED]
+    return "".join(f"; chunked, {rows_words(run.rows, tile) or 'the whole'}: not run, {run.detail}" for run in skipped)
 
 
 @check(
@@ -260,3 +270,19 @@ def stack_is_empty(parity: RunParity) -> Iterator[Found]:
     for tile in parity.tiles:
         if tile.comparison and 0 < tile.comparison.samples == tile.comparison.all_rejected:
             yield Found(f"All {tile.comparison.samples} samples of the result are NaN.", tile.tile_id)
+
+
+@check(
+    "ZD215",
+    Level.ERROR,
+    "A tile was not compared whole",
+    needs="parity",
+    remedy="Free memory or give --memory-limit more, use --crop or --max-frames to need less, or leave --require-whole "
+    "out where a part is enough.",
+)
+def tile_not_compared_whole(parity: RunParity) -> Iterator[Found]:
+    """--require-whole was given, and the two variants were compared on some rows of the tile only, or not at all.
+    With --crop, the whole is the window that was asked for."""
+    for tile in parity.tiles:
+        if parity.whole_required and not tile.whole:
+            yield Found(f"The verdict is: {verdict_words(tile)}.", tile.tile_id)

@@ -19,10 +19,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
-from .functions_under_test import modules_folder
 from .results import RunStatus
 
-_TOOLS = Path(__file__).resolve().parents[1]
+_START = Path(__file__).with_name("child_start.py")
+_TOOLS = str(_START.parents[1])
+
+# What a child must have from the same file as this process, or its results would not be those of what is reported.
+_SAME_PACKAGES = ("zemo_diagnostics", "numpy", "astropy")
 
 # How long a child that was told to go may take before the parent stops waiting for it.
 _REAP_S = 10.0
@@ -73,10 +76,8 @@ def run_job(
 @contextlib.contextmanager
 def _child(job_file: Path, said: IO[bytes]) -> Iterator[subprocess.Popen[bytes]]:
     """Start a child; it is gone when this ends, whatever ended it."""
-    command = [sys.executable, "-m", f"{__package__}.job_child", str(job_file)]
-    child = subprocess.Popen(
-        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=said, env=_environment(), bufsize=0
-    )
+    command = child_command(f"{__package__}.job_child", str(job_file))
+    child = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=said, bufsize=0)
     try:
         yield child
     finally:
@@ -89,13 +90,38 @@ def _child(job_file: Path, said: IO[bytes]) -> Iterator[subprocess.Popen[bytes]]
                 pipe.close()
 
 
-def _environment() -> dict[str, str]:
-    """Let the child import what this process imports, from a plain checkout too."""
-    folders = [_TOOLS, modules_folder()]
-    path = [str(folder) for folder in folders if folder is not None]
-    inherited = os.environ.get("PYTHONPATH")
-    joined = os.pathsep.join(path + ([inherited] if inherited else []))
-    return os.environ | {"PYTHONPATH": joined, "PYTHONIOENCODING": "utf-8"}
+def child_command(module: str, *arguments: str) -> list[str]:
+    """Give the command line of a fresh process that runs a module's ``main``.
+
+    The process is isolated (``-I``) and imports from where this one does, so its environment need not be prepared:
+    PYTHONPATH and its kind are without effect there, and so is what lies in the current folder. It leaves no
+    ``__pycache__``.
+
+    Parameters
+    ----------
+    module : str
+        Full name of the module.
+    *arguments : str
+        What its ``main`` gets.
+    """
+    files = {name: getattr(sys.modules.get(name), "__file__", None) for name in _SAME_PACKAGES}
+    handed = json.dumps({"path": _import_path(), "files": {name: file for name, file in files.items() if file}})
+    decoded_alike = ["-X", f"utf8={sys.flags.utf8_mode}"]  # names of files, as this process decodes them
+    return [sys.executable, "-I", "-B", *decoded_alike, str(_START), handed, module, *arguments]
+
+
+def _import_path() -> list[str]:
+    """List where this process imports from, but for the current folder, which nobody chose."""
+    path = [entry for entry in sys.path if entry and not _is_current_folder(entry)]
+    return path if _TOOLS in path else [_TOOLS, *path]
+
+
+def _is_current_folder(entry: str) -> bool:
+    """Tell whether an entry of the import path is the current folder, by whatever name."""
+    try:
+        return Path(entry).samefile(os.curdir)
+    except OSError:
+        return False
 
 
 def _follow(child: subprocess.Popen[bytes], fraction_done: FractionDone | None) -> None:

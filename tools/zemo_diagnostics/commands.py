@@ -143,9 +143,9 @@ def run_parity(
     run = _read(folder, grouping, say)
     tiles = _selected(run.tiles, tile_ids)
     done: list[TileParity] = []
-    interrupted = not _collect(compare_tiles(tiles, load_stack_functions(), options, say), done)
     limit = memory_allowed(options)
-    parity = RunParity(tuple(done), limit.available_bytes, limit.source, MEMORY_FORMULA)
+    interrupted = not _collect(compare_tiles(tiles, load_stack_functions(), options, limit, say), done)
+    parity = RunParity(tuple(done), limit.available_bytes, limit.source, MEMORY_FORMULA, options.require_whole)
     report = assemble(
         "kappa-parity",
         run.source,
@@ -273,4 +273,5 @@ def _described(options: ParityOptions, tile_ids: Sequence[int]) -> tuple[tuple[s
         ("crop", crop),
         ("timeout_s", options.timeout_s),
         ("atol", options.atol),
+        ("require_whole", options.require_whole),
     )

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-from tempfile import TemporaryDirectory
-
 from .commands import GroupingOptions, run_gating, run_parity
 from .parity import ParityOptions
 from .progress import Say
 from .report import assemble
 from .results import Report
 from .sample_groups import DEMO_GROUP, write_group
+from .scratch import scratch_folder
 
 # Enough frames for the default kappa to reject a lone outlier.
 DEMO_FRAMES = 12
@@ -24,8 +22,8 @@ def run_demo(say: Say) -> Report:
     say : callable
         Gets (what is being done, part done).
     """
-    with TemporaryDirectory(prefix="zemo-diag-demo-") as temporary:
-        folder = Path(temporary, DEMO_GROUP.name)
+    with scratch_folder() as temporary:
+        folder = temporary / DEMO_GROUP.name
         say("simulating frames", 0.0)
         write_group(DEMO_GROUP, folder, frames=DEMO_FRAMES)
         gating = run_gating(folder, GroupingOptions(), requested=True, say=say)

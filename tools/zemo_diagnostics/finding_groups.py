@@ -9,6 +9,7 @@ from enum import Enum
 from .results import Finding, Level, Report, RunStatus, TileParity, Verdict
 from .results_masters import MasterVerdict, TileMaster
 from .results_phase3 import TilePhase3
+from .sentences import verdict_words
 from .wording import plural, ranges
 
 # How many stretches of tile numbers a finding names.
@@ -29,6 +30,7 @@ class State(Enum):
 _LEVEL_STATES = {Level.ERROR: State.ERROR, Level.WARNING: State.WARNING, Level.INFO: State.NOTE}
 _VERDICT_STATES = {
     Verdict.IDENTICAL: State.OK,
+    Verdict.IN_PART: State.NOTE,
     Verdict.WITHIN: State.WARNING,
     Verdict.DIFFERENT: State.ERROR,
     Verdict.NOT_COMPARED: State.WARNING,
@@ -154,7 +156,7 @@ def _parity_state(tile: TileParity, levels: dict[int, Level]) -> tuple[State, st
     died = [_DIED_WORDS[run.status] for run in tile.runs if run.status in _DIED_WORDS]
     if died:
         return State.ERROR, died[0]
-    return _worst(_VERDICT_STATES[tile.verdict], tile.tile_id, levels), tile.verdict.value
+    return _worst(_VERDICT_STATES[tile.verdict], tile.tile_id, levels), verdict_words(tile)
 
 
 def master_state(tile: TileMaster, levels: dict[int, Level]) -> tuple[State, str]:

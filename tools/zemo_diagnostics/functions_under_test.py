@@ -1,17 +1,20 @@
 """The functions that the commands examine: ZeMosaic's own names, from two modules, in one replaceable thing.
 
-The modules are those beside the tools (this project's, or those of the ZeMosaic checkout into whose
-``tools/`` folder the tool was dropped), else the installed ones.
+The modules are this project's own, in the folder above ``tools/`` or installed beside the package, and are loaded from
+these very files, whatever else has their names on the import path. A ZeMosaic has modules of the same names, and
+importing them changes files of it (its log is overwritten): so what a file defines is read from its text first, and
+a module that is not our own is never run.
 """
 
 from __future__ import annotations
 
 import contextlib
-import importlib
 import importlib.util
+import re
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass, fields
+from functools import cache
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -21,8 +24,13 @@ from .errors import InputError
 WORKER = "zemosaic_worker"
 ALIGN_STACK = "zemosaic_align_stack"
 
-# The folder above ``tools/``: a plain checkout's top, where the modules lie.
-_CHECKOUT = Path(__file__).resolve().parents[2]
+# What a module imports of the other, which is therefore loaded before it.
+_LOADED_FIRST = {WORKER: (ALIGN_STACK,), ALIGN_STACK: ()}
+
+# The folder that holds the package: ``tools/`` in a checkout, whose modules lie above it; else where all was installed.
+_TOOLS = Path(__file__).resolve().parents[1]
+
+_TOP_LEVEL_NAME = re.compile(r"^(?:(?:async )?def |class )?(\w+)(?=\(|:| =)", re.MULTILINE)
 
 
 @dataclass(frozen=True)
@@ -65,9 +73,10 @@ class SignalFunctions:
 
 @dataclass(frozen=True)
 class PlainStack:
-    """The stack as Phase 3 calls it."""
+    """The stack as Phase 3 calls it, and its weights."""
 
     cpu_stack_kappa: Callable[..., Any]
+    noise_variance_weights: Callable[..., Any]
 
 
 def _names(functions: type[Any]) -> dict[str, str]:
@@ -82,37 +91,81 @@ def _names(functions: type[Any]) -> dict[str, str]:
     return {field: renamed.get(field, field) for field in (f.name for f in fields(functions))}
 
 
-def modules_folder() -> Path | None:
-    """Give the checkout whose modules are examined; None where they are installed."""
-    return _CHECKOUT if (_CHECKOUT / f"{WORKER}.py").is_file() else None
+_GROUPS: dict[type[Any], str] = {
+    Phase3Functions: WORKER,
+    MasterTileFunctions: WORKER,
+    SignalFunctions: WORKER,
+    StackFunctions: ALIGN_STACK,
+    PlainStack: ALIGN_STACK,
+}
 
 
-def _import(name: str) -> ModuleType:
-    """Import a module under test; whatever it prints goes to stderr, never into a report."""
-    folder = modules_folder()
-    if folder is not None and str(folder) not in sys.path:
-        sys.path.insert(0, str(folder))
+def _is_installed() -> bool:
+    """Tell whether the modules were installed with the package."""
+    return (_TOOLS / f"{WORKER}.py").is_file()
+
+
+def _file_of(name: str) -> Path:
+    """Give the file of a module under test."""
+    return (_TOOLS if _is_installed() else _TOOLS.parent) / f"{name}.py"
+
+
+@cache
+def _is_our_own(file: Path) -> bool:
+    """Tell by the text of a module whether it defines all that the commands call; nothing of it is run."""
+    wanted = {name for group, module in _GROUPS.items() if module == file.stem for name in _names(group).values()}
+    try:
+        return wanted <= set(_TOP_LEVEL_NAME.findall(file.read_text(encoding="utf-8", errors="replace")))
+    except OSError:
+        return False
+
+
+def _load(name: str) -> ModuleType:
+    """Load a module under test from its file; whatever it prints goes to stderr, never into a report."""
+    file = _file_of(name)
+    if not _is_our_own(file):
+        raise InputError(_not_ours(file))
+    for other in _LOADED_FIRST[name]:
+        _load(other)
+    known = sys.modules.get(name)
+    if known is not None and known.__file__ and Path(known.__file__).resolve() == file:
+        return known
     try:
         with contextlib.redirect_stdout(sys.stderr):
-            return importlib.import_module(name)
+            return _run(name, file)
     except ImportError as error:
-        raise InputError(
-            f"{name}.py cannot be imported ({error}): run zemo-diag from its own folder, "
-            "or install what the module misses"
-        ) from error
+        raise InputError(f"{name}.py cannot be imported ({error}): install what it misses") from error
 
 
-def _collect(module_name: str, functions: type[Any]) -> Any:
-    """Take the functions from a module; one sentence names all that are missing."""
-    module = _import(module_name)
-    names = _names(functions)
-    missing = [name for name in names.values() if not hasattr(module, name)]
-    if missing:
-        raise InputError(
-            f"{module_name}.py has no {', '.join(missing)}: this checkout is without the patch; "
-            "put the patched module there, or run zemo-diag from its own folder"
-        )
-    return functions(**{field: getattr(module, name) for field, name in names.items()})
+def _run(name: str, file: Path) -> ModuleType:
+    """Run a module's file and let imports of its name find it."""
+    spec = importlib.util.spec_from_file_location(name, file)
+    if spec is None or spec.loader is None:
+        raise ImportError("it is no Python source")
+    module = sys.modules[name] = importlib.util.module_from_spec(spec)
+    try:
+        spec.loader.exec_module(module)
+    except BaseException:
+        del sys.modules[name]
+        raise
+    return module
+
+
+def _not_ours(file: Path) -> str:
+    """Say why nothing can be examined with the modules that are there, and what to do."""
+    if not file.is_file():
+        return f"{file.name} is not where it belongs, beside the tool: run zemo-diag from its own folder or an install"
+    return (
+        f"this command needs zemo-diag's own {file.name}, and the one beside the tool is ZeMosaic's, or of another "
+        "version; it was not imported, since that alone would overwrite ZeMosaic's log: run zemo-diag from its own "
+        "folder or an install (to examine a ZeMosaic checkout itself comes with a later version)"
+    )
+
+
+def _collect(functions: type[Any]) -> Any:
+    """Take the functions of a group from their module."""
+    module = _load(_GROUPS[functions])
+    return functions(**{field: getattr(module, name) for field, name in _names(functions).items()})
 
 
 def load_phase3_functions() -> Phase3Functions:
@@ -121,9 +174,9 @@ def load_phase3_functions() -> Phase3Functions:
     Raises
     ------
     InputError
-        Where the module cannot be imported or is from before the patch.
+        Where the module is not our own, or cannot be imported.
     """
-    functions: Phase3Functions = _collect(WORKER, Phase3Functions)
+    functions: Phase3Functions = _collect(Phase3Functions)
     return functions
 
 
@@ -133,9 +186,9 @@ def load_stack_functions() -> StackFunctions:
     Raises
     ------
     InputError
-        Where the module cannot be imported or is from before the patch.
+        Where the module is not our own, or cannot be imported.
     """
-    functions: StackFunctions = _collect(ALIGN_STACK, StackFunctions)
+    functions: StackFunctions = _collect(StackFunctions)
     return functions
 
 
@@ -145,9 +198,9 @@ def load_master_tile_functions() -> MasterTileFunctions:
     Raises
     ------
     InputError
-        Where the module cannot be imported or has no such functions.
+        Where the module is not our own, or cannot be imported.
     """
-    functions: MasterTileFunctions = _collect(WORKER, MasterTileFunctions)
+    functions: MasterTileFunctions = _collect(MasterTileFunctions)
     return functions
 
 
@@ -157,24 +210,24 @@ def load_master_signal() -> Callable[..., Any]:
     Raises
     ------
     InputError
-        Where the module cannot be imported or has no such thing.
+        Where the module is not our own, or cannot be imported.
     """
-    functions: SignalFunctions = _collect(WORKER, SignalFunctions)
+    functions: SignalFunctions = _collect(SignalFunctions)
     return functions.master_signal
 
 
-def load_stack() -> Callable[..., Any]:
-    """Load the stack as Phase 3 calls it.
+def load_stack() -> PlainStack:
+    """Load the stack as Phase 3 calls it, and its weights.
 
     Raises
     ------
     InputError
-        Where the module cannot be imported or has no such function.
+        Where the module is not our own, or cannot be imported.
     """
-    functions: PlainStack = _collect(ALIGN_STACK, PlainStack)
-    return functions.cpu_stack_kappa
+    functions: PlainStack = _collect(PlainStack)
+    return functions
 
 
 def describe_functions_under_test() -> str:
     """Say which modules are examined, without their path."""
-    return "the modules beside the tool" if modules_folder() else "the modules installed with the tool"
+    return "the modules installed with the tool" if _is_installed() else "the modules beside the tool"

@@ -1,6 +1,6 @@
 """What the child processes run: one job each, from a JSON file to a JSON file.
 
-Two jobs: ``inspect`` reads every frame of a tile once and says which carry a signal and how noisy they are;
+Two jobs: ``inspect`` reads every frame of a tile and says which can be read, which carry a signal, and how they weigh;
 ``stack`` runs one variant of the kappa-sigma stack and notes its memory and time.
 """
 
@@ -9,11 +9,9 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import sys
 import tempfile
 import threading
 import time
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -22,17 +20,17 @@ import numpy as np
 from .entries import Frame, look_at
 from .errors import FrameError
 from .frames import RowSource
-from .functions_under_test import load_stack_functions
+from .functions_under_test import load_stack, load_stack_functions
 from .peak_memory import read_memory, reset_peak
-from .stack_input import inspect_frame, open_for_stack
+from .stack_input import missing_signal, open_for_stack
 
 
-def main(job_file: Path) -> None:
+def main(job_file: str) -> None:
     """Do the job in a file and write its result, or what was raised, to the file that it names."""
     threading.Thread(target=_end_with_parent, daemon=True).start()
-    job = json.loads(job_file.read_text(encoding="utf-8"))
+    job = json.loads(Path(job_file).read_text(encoding="utf-8"))
     try:
-        with tempfile.TemporaryDirectory(dir=job_file.parent) as scratch:
+        with tempfile.TemporaryDirectory(dir=Path(job_file).parent) as scratch:
             result = _JOBS[job["kind"]](job, Path(scratch))
     except Exception as error:  # noqa: BLE001 - what a job raises is its result
         result = {"raised": f"{type(error).__name__}: {error}"}
@@ -66,15 +64,20 @@ def _opened(job: dict[str, Any], described: dict[str, str], scratch: Path) -> Ro
 
 
 def _inspect(job: dict[str, Any], scratch: Path) -> dict[str, Any]:
-    """Read every frame once: what it holds, its noise, or why it cannot be read."""
-    frames = []
+    """Read every frame: what it holds instead of a signal, or why it cannot be read; and weigh those that can."""
+    told, readable = [], []
     for index, described in enumerate(job["frames"]):
         try:
-            frames.append(asdict(inspect_frame(_opened(job, described, scratch))))
+            frame = _opened(job, described, scratch)
+            told.append({"signal": missing_signal(frame)})
+            readable.append(frame)
         except Exception as error:  # noqa: BLE001 - one frame that cannot be read does not stop the others
-            frames.append({"unreadable": str(error) if isinstance(error, FrameError) else type(error).__name__})
+            told.append({"unreadable": str(error) if isinstance(error, FrameError) else type(error).__name__})
         _say_fraction_done((index + 1) / len(job["frames"]))
-    return {"frames": frames}
+    weights = None
+    if job["weights"] == "noise" and readable:
+        weights = load_stack().noise_variance_weights(readable, _pass_on_progress).tolist()
+    return {"frames": told, "weights": weights}
 
 
 def _stack(job: dict[str, Any], scratch: Path) -> dict[str, Any]:
@@ -113,6 +116,3 @@ def _pass_on_progress(message: str, progress: float | None, level: str, **_: obj
 
 
 _JOBS = {"inspect": _inspect, "stack": _stack}
-
-if __name__ == "__main__":
-    main(Path(sys.argv[1]))

@@ -21,7 +21,6 @@ from numpy.typing import NDArray
 from .frames import Pixels, RowSource, blank_pixels, read_window
 from .pictures import Thumbnail
 from .results_masters import AlphaPlane, ChannelLevels, EdgeBands
-from .stack_input import SIGMA_PER_MAD
 
 # Memory of the samples of one piece, bytes; what is computed on them takes a few times as much.
 BAND_BYTES = 8 << 20
@@ -30,6 +29,9 @@ SAMPLE_PIXELS = 1 << 20
 
 # A row or column counts as blank where no more than this part of it holds data: hot pixels do not end a band.
 EDGE_LINE_FRACTION = 0.01
+
+# The standard deviation of normal noise, in units of its median absolute deviation.
+SIGMA_PER_MAD = 1.4826
 
 Counts = NDArray[np.int64]
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 from .entries import Frame
@@ -31,6 +30,7 @@ from .results_masters import (
     TileMaster,
     planes_without_values,
 )
+from .scratch import scratch_folder
 
 # From these parts of blank pixels on a tile is partly empty, and nearly empty.
 PARTLY_EMPTY_FRACTION = 0.5
@@ -86,9 +86,9 @@ def gather(measured: Sequence[TileMaster | UnusableFile], scan: MasterScan) -> R
 
 def _measured(tile_id: int, file: MasterFile, signal: MasterSignal, draw: Draw | None) -> TileMaster:
     """Measure one master; what it is unpacked to is removed at once, so that no disk is filled."""
-    with TemporaryDirectory(prefix="zemo-diag-") as scratch:
-        source = _opened(file, file.header, Path(scratch))
-        alpha = _opened(file, file.alpha, Path(scratch)) if file.alpha else None
+    with scratch_folder() as scratch:
+        source = _opened(file, file.header, scratch)
+        alpha = _opened(file, file.alpha, scratch) if file.alpha else None
         thumbnail = Thumbnail(source.shape) if draw else None
         pixels = measure_pixels(source, alpha, thumbnail)
         verdict = judge(pixels, signal)

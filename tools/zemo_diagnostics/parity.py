@@ -12,7 +12,6 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from math import prod
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
@@ -23,7 +22,8 @@ from .functions_under_test import StackFunctions
 from .memory_limits import MemoryLimit, available_memory
 from .progress import Say
 from .results import Comparison, RunStatus, TileParity, UnusableFile, VariantRun
-from .stack_input import StackInput, Window, central_window, choose_frames, noise_weights
+from .scratch import scratch_folder
+from .stack_input import StackInput, Window, central_window, choose_frames
 from .tiles import Tile
 
 # What a child holds before the first frame: Python, NumPy, astropy, OpenCV.
@@ -61,6 +61,8 @@ class ParityOptions:
         See `comparison.compare`.
     memory_limit_bytes : int or None
         Use no more than this, whatever is free.
+    require_whole : bool
+        Whether a tile that is not compared on all of its rows is an error.
     """
 
     kappa_low: float = 3.0
@@ -72,6 +74,7 @@ class ParityOptions:
     timeout_s: float = 1800.0
     atol: float = 0.0
     memory_limit_bytes: int | None = None
+    require_whole: bool = False
 
 
 def memory_allowed(options: ParityOptions) -> MemoryLimit:
@@ -80,11 +83,11 @@ def memory_allowed(options: ParityOptions) -> MemoryLimit:
     share = int(there.available_bytes * MEMORY_SHARE)
     if options.memory_limit_bytes is not None and options.memory_limit_bytes < share:
         return MemoryLimit(options.memory_limit_bytes, "--memory-limit")
-    return MemoryLimit(share, f"80 % of the {there.source}")
+    return MemoryLimit(share, f"80 % of the {there.source} when the run began")
 
 
 def compare_tiles(
-    tiles: Sequence[Tile], functions: StackFunctions, options: ParityOptions, say: Say
+    tiles: Sequence[Tile], functions: StackFunctions, options: ParityOptions, limit: MemoryLimit, say: Say
 ) -> Iterator[TileParity]:
     """Compare the variants on each tile, one tile after the other.
 
@@ -96,12 +99,14 @@ def compare_tiles(
         For the estimates; the children load the same functions themselves.
     options : ParityOptions
         What to do.
+    limit : MemoryLimit
+        What a child may take at most; less where less is free by then.
     say : callable
         Gets (what is being done, part done) while it is.
     """
     for tile in tiles:
-        with TemporaryDirectory(prefix="zemo-diag-") as folder:
-            yield _TileRun(tile, functions, options, Path(folder), say).compare()
+        with scratch_folder() as folder:
+            yield _TileRun(tile, functions, options, limit, folder, say).compare()
 
 
 @dataclass(frozen=True)
@@ -111,6 +116,7 @@ class _TileRun:
     tile: Tile
     functions: StackFunctions
     options: ParityOptions
+    limit: MemoryLimit
     folder: Path
     say: Say
 
@@ -134,9 +140,7 @@ class _TileRun:
         )
         if not chosen.frames:
             return self._result(chosen, window, (), None, no_signal)
-        job = self._frames_job("stack", chosen, window) | {
-            "weights": noise_weights([one["noise"] for one in seen]) if self.options.weights == "noise" else None
-        }
+        job = self._frames_job("stack", chosen, window) | {"weights": inspected.result["weights"]}
         runs, comparison = self._run_variants(job, len(chosen.frames), chosen.shape[2:], window)
         return self._result(chosen, window, runs, comparison, no_signal)
 
@@ -144,7 +148,7 @@ class _TileRun:
         self, job: dict[str, Any], frames: int, channels: tuple[int, ...], window: Window
     ) -> tuple[tuple[VariantRun, ...], Comparison | None]:
         """Run both variants where the full frame fits; the chunked one alone where it does not."""
-        allowed = memory_allowed(self.options).available_bytes
+        allowed = self._allowed()
         band = self._largest_band(frames, channels, window, allowed)
         runs = []
         if band is None:
@@ -169,6 +173,10 @@ class _TileRun:
         start = top + (height - rows) // 2
         return start, left, rows, width
 
+    def _allowed(self) -> int:
+        """Give the memory that a child may take now, bytes."""
+        return min(self.limit.available_bytes, memory_allowed(self.options).available_bytes)
+
     def _need(self, variant: str, frames: int, shape: tuple[int, ...]) -> int:
         """Estimate what a child takes for one variant, bytes."""
         if variant == "chunked":
@@ -182,7 +190,7 @@ class _TileRun:
         """Run one variant on one window, unless it cannot fit."""
         top, _, height, width = window
         need = self._need(variant, frames, (height, width, *channels))
-        allowed = memory_allowed(self.options).available_bytes
+        allowed = self._allowed()
         rows = (top, top + height)
         if need > allowed:
             detail = f"it needs {need >> 20} MiB and {allowed >> 20} MiB are allowed"
@@ -215,6 +223,7 @@ class _TileRun:
             "sigma_low": self.options.kappa_low,
             "sigma_high": self.options.kappa_high,
             "chunk_rows": self.options.chunk_rows,
+            "weights": self.options.weights,
         }
 
     def _job(self, kind: str, what: str, job: dict[str, Any]) -> JobOutcome:
@@ -241,6 +250,8 @@ class _TileRun:
             set_aside=len(self.tile.frames) - len(chosen.frames) - len(chosen.left_out),
             left_out=chosen.left_out,
             shape=(*window[2:], *chosen.shape[2:]),
+            rows=(window[0], window[0] + window[2]),
+            frame_rows=chosen.shape[0],
             debayered=any(chosen.patterns),
             raw_mosaic=chosen.raw_mosaic,
             no_signal=no_signal,

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 from .entries import Frame
 from .frames import Pixels, blank_pixels, open_frame
@@ -15,6 +14,7 @@ from .master_pixels import MasterPixels, measure_pixels
 from .masters import judge
 from .pictures import Labelled, Thumbnail, contact_sheet, side_by_side, stretch, stretch_limits, write_png
 from .results_masters import MasterVerdict
+from .scratch import scratch_folder
 from .wording import fraction
 
 # A picture's longer side: a Seestar's frame is shown at half its size, where noise is less and stars are points still.
@@ -43,8 +43,8 @@ def measure_file(path: Path, *, picture: bool) -> MeasuredFile:
         Where it cannot be read.
     """
     header = read_image_header(path)
-    with TemporaryDirectory(prefix="zemo-diag-") as scratch:
-        source = open_frame(Frame(path, path.name, {}, header.shape, header, ("", "")), Path(scratch))
+    with scratch_folder() as scratch:
+        source = open_frame(Frame(path, path.name, {}, header.shape, header, ("", "")), scratch)
         thumbnail = Thumbnail(source.shape, PICTURE_SIDE) if picture else None
         pixels = measure_pixels(source, None, thumbnail)
     verdict = judge(pixels, load_master_signal())

@@ -26,6 +26,7 @@ from .results import (
 )
 from .results_masters import RunMasters
 from .results_phase3 import RunPhase3
+from .sentences import verdict_words
 from .sentences_masters import masters_verdict
 from .sentences_phase3 import phase3_verdict
 from .wording import plural
@@ -116,13 +117,20 @@ def _gating_verdict(gating: RunGating) -> str:
 
 def _parity_verdict(parity: RunParity) -> str:
     """Name every outcome of the comparisons but "identical", or that one where there is no other."""
-    outcomes = Counter("a variant died" if has_died(tile) else tile.verdict.value for tile in parity.tiles)
+    died = sum(map(has_died, parity.tiles))
+    outcomes = Counter(tile.verdict for tile in parity.tiles if not has_died(tile))
     whole = plural(len(parity.tiles), "tile")
-    if set(outcomes) == {Verdict.IDENTICAL.value}:
+    if 0 < outcomes[Verdict.IDENTICAL] == len(parity.tiles):
         return f"{Verdict.IDENTICAL.value}: {whole}, every bit the same"
-    worst_first = ("a variant died", *(v.value for v in (Verdict.DIFFERENT, Verdict.NOT_COMPARED, Verdict.WITHIN)))
-    told = [f"{outcome}: {outcomes[outcome]} of {whole}" for outcome in worst_first if outcomes[outcome]]
-    return ", ".join(told) or "nothing was compared"
+    worst_first = [(one.value, outcomes[one]) for one in (Verdict.DIFFERENT, Verdict.NOT_COMPARED, Verdict.WITHIN)]
+    told = [("a variant died", died), *worst_first, (_in_part(parity), outcomes[Verdict.IN_PART])]
+    return ", ".join(f"{outcome}: {count} of {whole}" for outcome, count in told if count) or "nothing was compared"
+
+
+def _in_part(parity: RunParity) -> str:
+    """Say on which rows tiles are identical that were compared in part; not where these are of several kinds."""
+    words = {verdict_words(tile) for tile in parity.tiles if tile.verdict is Verdict.IN_PART}
+    return words.pop() if len(words) == 1 else "identical on some of their rows"
 
 
 def verdict(report: Report) -> str:

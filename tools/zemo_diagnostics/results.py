@@ -214,13 +214,13 @@ class VariantRun:
     Attributes
     ----------
     variant : str
-        ``"fullframe"`` or ``"chunked"``.
+        ``"fullframe"`` or ``"chunked"``; ``"inspect"`` where the child died that reads the frames beforehand.
     status : RunStatus
         How it ended.
     detail : str
         What it raised, the signal that killed it and the likely cause, or why it was skipped; else empty.
     rows : tuple of int
-        First row and the row after the last: the part of the tile that was stacked.
+        First row and the row after the last of the frames: the part that was stacked. (0, 0): nothing.
     estimated_bytes : int
         The need that was estimated beforehand, frames included.
     baseline_rss_bytes, peak_rss_bytes : int or None
@@ -254,12 +254,16 @@ class VariantRun:
 
 
 class Verdict(str, Enum):
-    """What the comparison of two results comes to."""
+    """What the comparison of two results comes to, the best first.
+
+    A comparison is never IN_PART: that is a tile of which only some rows were compared, and those are identical.
+    """
 
     IDENTICAL = "identical"
+    IN_PART = "identical in part"
     WITHIN = "within tolerance"
-    DIFFERENT = "different"
     NOT_COMPARED = "not compared"
+    DIFFERENT = "different"
 
 
 @dataclass(frozen=True)
@@ -327,6 +331,10 @@ class TileParity:
         Frames of another shape, or that cannot be read, and why.
     shape : tuple of int
         (H, W) or (H, W, 3) of the frames as stacked.
+    rows : tuple of int
+        First row and the row after the last of what was to be compared: all of them, or those of ``--crop``.
+    frame_rows : int
+        Rows of a whole frame.
     debayered : bool
         Whether raw mosaics were brought to colour.
     raw_mosaic : bool
@@ -350,6 +358,8 @@ class TileParity:
     set_aside: int
     left_out: tuple[UnusableFile, ...]
     shape: tuple[int, ...]
+    rows: tuple[int, int]
+    frame_rows: int
     debayered: bool
     raw_mosaic: bool
     no_signal: tuple[UnusableFile, ...]
@@ -361,8 +371,22 @@ class TileParity:
 
     @property
     def verdict(self) -> Verdict:
-        """The comparison's verdict."""
-        return self.comparison.verdict if self.comparison else Verdict.NOT_COMPARED
+        """The comparison's verdict; IN_PART where it found no difference, but not on all rows."""
+        if self.comparison is None:
+            return Verdict.NOT_COMPARED
+        in_part = self.comparison.verdict is Verdict.IDENTICAL and not self.whole
+        return Verdict.IN_PART if in_part else self.comparison.verdict
+
+    @property
+    def compared_rows(self) -> tuple[int, int] | None:
+        """First row and the row after the last on which the two were compared; None where they were not."""
+        pair = self.compared_runs()
+        return pair[0].rows if self.comparison and pair else None
+
+    @property
+    def whole(self) -> bool:
+        """Whether the two were compared on all rows that were to be."""
+        return self.compared_rows == self.rows
 
     @property
     def peak_ratio(self) -> float | None:
@@ -393,15 +417,23 @@ class RunParity:
     tiles : tuple of TileParity
         Every tile that was looked at.
     memory_limit_bytes : int
-        Memory that the children were allowed, together with `memory_limit_source`, what set it.
+        Memory that the children were allowed when the run began, together with `memory_limit_source`, what set it.
     memory_formula : str
         How the need of the full frame was estimated.
+    whole_required : bool
+        Whether a tile that was not compared on all of its rows is an error.
     """
 
     tiles: tuple[TileParity, ...]
     memory_limit_bytes: int
     memory_limit_source: str
     memory_formula: str
+    whole_required: bool = False
+
+    @property
+    def verdict(self) -> Verdict:
+        """The worst of the tiles' verdicts."""
+        return max((tile.verdict for tile in self.tiles), key=list(Verdict).index, default=Verdict.NOT_COMPARED)
 
 
 @dataclass(frozen=True)

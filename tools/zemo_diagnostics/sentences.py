@@ -20,7 +20,7 @@ from .wording import MISSING, counted, duration, human_bytes, number, on_off, pe
 # The label of the line that explains ZeMosaic's "EQ-only run".
 EQ_ONLY = "EQ-only means"
 
-VARIANT_WORDS = {"fullframe": "full frame", "chunked": "chunked"}
+VARIANT_WORDS = {"fullframe": "full frame", "chunked": "chunked", "inspect": "reading the frames"}
 
 # What `run_cells` gives.
 RUN_HEADS = ("over baseline", "in all", "estimated", "time", "rejected")
@@ -155,7 +155,7 @@ def peaks_words(tile: TileParity) -> str:
 
 def run_name(run: VariantRun, tile: TileParity) -> str:
     """Name a run: its variant, and its rows where it was not all of them."""
-    name, rows = VARIANT_WORDS.get(run.variant, run.variant), rows_words(run, tile)
+    name, rows = VARIANT_WORDS.get(run.variant, run.variant), rows_words(run.rows, tile)
     return f"{name}, {rows}" if rows else name
 
 
@@ -176,12 +176,17 @@ def run_words(run: VariantRun) -> str:
     return f"peak {extra} over baseline, {peak} in all (estimated {estimated}), {wall}, {rejected} rejected"
 
 
-def rows_words(run: VariantRun, tile: TileParity) -> str:
-    """Say which rows were stacked; empty where it was all of them."""
-    first, end = run.rows
-    if not tile.shape or (first, end) == (0, tile.shape[0]):
-        return ""
-    return f"rows {first} to {end - 1} of {tile.shape[0]}"
+def rows_words(rows: tuple[int, int], tile: TileParity) -> str:
+    """Say which rows of a tile are meant; empty where it is all that were to be stacked, or none."""
+    first, end = rows
+    return "" if first == end or rows == tile.rows else f"rows {first} to {end - 1} of {tile.frame_rows}"
+
+
+def verdict_words(tile: TileParity) -> str:
+    """Give a tile's verdict, with the rows that it holds for where it is not for all."""
+    if tile.comparison is None or tile.compared_rows is None or tile.whole:
+        return tile.verdict.value
+    return f"{tile.comparison.verdict.value} on {rows_words(tile.compared_rows, tile)}"
 
 
 def run_sentences(tile: TileParity) -> list[str]:
@@ -199,7 +204,9 @@ def difference_cell(tile: TileParity) -> str:
 
 
 def ended_words(run: VariantRun) -> str:
-    """Say how a run ended that did not end well: "killed: SIGKILL, most likely out of memory"."""
+    """Say how a run ended that did not end well: "killed by SIGKILL: most likely ...", "skipped: it needs ..."."""
+    if run.detail.startswith(run.status.value):
+        return run.detail
     return f"{run.status.value}: {run.detail}" if run.detail else run.status.value
 
 

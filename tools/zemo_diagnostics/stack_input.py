@@ -1,4 +1,4 @@
-"""What goes into a stack: which frames of a tile, in colour or not, which window of them, and how they weigh."""
+"""What goes into a stack: which frames of a tile, in colour or not, and which window of them."""
 
 from __future__ import annotations
 
@@ -6,25 +6,18 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from . import bayer
 from .entries import Frame
-from .frames import Cropped, Pixels, RowSource, channels_last, open_frame
+from .frames import Cropped, RowSource, channels_last, open_frame
 from .results import UnusableFile
 
 Window = tuple[int, int, int, int]  # top, left, height, width
 
 # Rows that are looked at together while a frame is inspected.
 _INSPECT_ROWS = 128
-
-# Every how many-th row goes into the estimate of a frame's noise.
-_NOISE_ROW_STEP = 4
-
-# The standard deviation of normal noise, in units of its median absolute deviation.
-SIGMA_PER_MAD = 1.4826
 
 
 @dataclass(frozen=True)
@@ -62,22 +55,6 @@ class StackInput:
             tuple(self.patterns[i] for i in kept),
             self.raw_mosaic,
         )
-
-
-@dataclass(frozen=True)
-class Inspection:
-    """What a frame holds.
-
-    Attributes
-    ----------
-    signal : str
-        Empty for a frame with a signal; else what it holds instead ("all zero", "constant 7", "all NaN").
-    noise : tuple of float
-        Standard deviation of the background of each channel, ADU.
-    """
-
-    signal: str
-    noise: tuple[float, ...]
 
 
 def choose_frames(frames: Sequence[Frame], max_frames: int | None = None, *, debayer: bool = True) -> StackInput:
@@ -158,55 +135,17 @@ def open_for_stack(frame: Frame, pattern: str | None, window: Window, scratch: P
     return source
 
 
-def inspect_frame(frame: RowSource) -> Inspection:
-    """Read a frame once, and tell what it holds and how noisy it is."""
+def missing_signal(frame: RowSource) -> str:
+    """Read a frame once; empty where it holds a signal, else what it holds instead: "all zero", "constant 7"."""
     lowest, highest, only_nan = np.inf, -np.inf, True
-    sampled = []
     for top in range(0, frame.shape[0], _INSPECT_ROWS):
         rows = frame[top : top + _INSPECT_ROWS].astype(np.float32)
         finite = rows[np.isfinite(rows)]
         only_nan &= bool(np.isnan(rows).all())
         if finite.size:
             lowest, highest = min(lowest, float(finite.min())), max(highest, float(finite.max()))
-        sampled.append(rows[::_NOISE_ROW_STEP])
-    signal = ""
     if lowest > highest:
-        signal = "all NaN" if only_nan else "no finite value"
-    elif lowest == highest:
-        signal = "all zero" if lowest == 0 else f"constant {lowest:g}"
-    return Inspection(signal, _noise_of(np.concatenate(sampled)))
-
-
-def _noise_of(rows: Pixels) -> tuple[float, ...]:
-    """Estimate the background's standard deviation, ADU, of each channel; 0 where there is none."""
-    noise = []
-    for channel in rows.reshape(-1, rows.shape[2] if rows.ndim == 3 else 1).T:
-        values = channel[np.isfinite(channel)]
-        deviation = np.median(np.abs(values - np.median(values))) if values.size else 0.0
-        noise.append(SIGMA_PER_MAD * float(deviation))
-    return tuple(noise)
-
-
-def noise_weights(noise: Sequence[Sequence[float]]) -> list[Any]:
-    """Weigh each frame by one over the variance of its background, the best frame 1.
-
-    Parameters
-    ----------
-    noise : sequence of sequence of float
-        Standard deviation of each frame's background, one for each channel, ADU.
-
-    Returns
-    -------
-    nested list
-        Of shape (N, 1) for one channel, (N, 1, 1, C) for more, as ZeMosaic's noise weighting gives them. A frame
-        without any noise carries no information, and weighs as little as the worst.
-    """
-    sigma = np.asarray(noise, np.float64)
-    known = sigma > 0
-    if not known.any():
-        weights = np.ones_like(sigma)
-    else:
-        sigma = np.where(known, sigma, sigma[known].max())
-        weights = (sigma.min() / sigma) ** 2
-    weights = weights.astype(np.float32)
-    return (weights if weights.shape[1] == 1 else weights[:, None, None, :]).tolist()  # type: ignore[no-any-return]
+        return "all NaN" if only_nan else "no finite value"
+    if lowest < highest:
+        return ""
+    return "all zero" if lowest == 0 else f"constant {lowest:g}"

@@ -7,10 +7,9 @@ bands of rows, so that thousands of frames never have to fit in memory.
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
@@ -20,13 +19,14 @@ from . import __version__
 from .entries import FITS_SUFFIXES, OWN_STACK, is_own_stack, scan_folder
 from .errors import FrameError, InputError, OutputError
 from .frames import Pixels, RowSource
-from .functions_under_test import load_stack
+from .functions_under_test import PlainStack, load_stack
 from .headers import card
 from .mixed_frames import mixture_notes
 from .progress import Say
 from .redaction import split_unit
 from .results import UnusableFile
-from .stack_input import StackInput, central_window, choose_frames, inspect_frame, noise_weights, open_for_stack
+from .scratch import scratch_folder
+from .stack_input import StackInput, central_window, choose_frames, open_for_stack
 from .whole_files import check_place, write_whole
 
 # Cards that are taken over where all frames agree on them.
@@ -127,6 +127,7 @@ def stack_folder(folder: Path, output: Path, options: StackOptions, *, force: bo
         Where the result cannot be written.
     """
     check_output(output, force=force)
+    functions = load_stack()
     started = time.perf_counter()
     scan = scan_folder(folder, lambda done, total: say("reading headers", done / total))
     if not scan.frames:
@@ -134,13 +135,13 @@ def stack_folder(folder: Path, output: Path, options: StackOptions, *, force: bo
             f"none of the {len(scan.unusable)} files in '{folder}' holds a frame: 'zemo-diag gating' says why"
         )
     chosen = choose_frames(scan.frames, options.max_frames, debayer=options.debayer)
-    with TemporaryDirectory(prefix="zemo-diag-") as scratch:
-        sources, chosen = _opened(chosen, Path(scratch))
+    with scratch_folder() as scratch:
+        sources, chosen = _opened(chosen, scratch)
         if not sources:
             raise InputError(
                 f"no frame in '{folder}' can be read: {chosen.left_out[0].name}: {chosen.left_out[0].reason}"
             )
-        stacked, rejected_pct = _stack(sources, options, say)
+        stacked, rejected_pct = _stack(sources, functions, options, say)
     _write(stacked, _header(chosen, options, rejected_pct), output, force=force)
     return Stacked(
         frames=len(chosen.frames),
@@ -166,12 +167,16 @@ def _opened(chosen: StackInput, scratch: Path) -> tuple[list[RowSource], StackIn
     return sources, chosen.without(reasons)
 
 
-def _stack(sources: Sequence[RowSource], options: StackOptions, say: Say) -> tuple[Pixels, float]:
+def _stack(
+    sources: Sequence[RowSource], functions: PlainStack, options: StackOptions, say: Say
+) -> tuple[Pixels, float]:
     """Stack, and tell how far it is."""
-    weights = _noise_weights(sources, say) if options.weights == "noise" else None
-    progress = _StackProgress(sources, say)
+    weights = None
     try:
-        stacked, rejected_pct = load_stack()(
+        if options.weights == "noise":
+            weights = functions.noise_variance_weights(sources, _noise_progress(say))
+        progress = _StackProgress(sources, say)
+        stacked, rejected_pct = functions.cpu_stack_kappa(
             sources,
             sigma_low=options.kappa_low,
             sigma_high=options.kappa_high,
@@ -186,13 +191,9 @@ def _stack(sources: Sequence[RowSource], options: StackOptions, say: Say) -> tup
     return stacked, float(rejected_pct)
 
 
-def _noise_weights(sources: Sequence[RowSource], say: Say) -> Pixels:
-    """Read every frame once for the noise of its background."""
-    noise = []
-    for done, source in enumerate(sources, start=1):
-        noise.append(inspect_frame(source).noise)
-        say("measuring the noise", done / len(sources))
-    return np.asarray(noise_weights(noise), np.float32)
+def _noise_progress(say: Say) -> Callable[..., None]:
+    """Make a progress callback for the time in which every frame is read for its noise."""
+    return lambda _message, percent, _level: say("measuring the noise", percent / 100.0)
 
 
 class _StackProgress:
