@@ -24,6 +24,7 @@ import importlib.util
 import math
 import os
 import platform
+import re
 import shutil
 import tempfile
 import threading
@@ -32,7 +33,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
-from itertools import islice
+from itertools import count, islice
 from numbers import Real
 from pathlib import Path
 from typing import Any, cast
@@ -654,8 +655,9 @@ def _frame_path(entry: Mapping[str, Any]) -> Path:
 
 
 def _frame_name(entry: Mapping[str, Any]) -> str:
-    """Name a frame as its telescope did, whatever its cache is called."""
-    return Path(entry.get("path_raw") or entry.get("path") or entry.get("path_preprocessed_cache") or "?").name
+    """Name a frame as its telescope did, whatever its cache is called; or as the caller wants it shown."""
+    path = entry.get("path_raw") or entry.get("path") or entry.get("path_preprocessed_cache") or "?"
+    return str(entry.get("shown_name") or Path(path).name)
 
 
 def _entry_header(entry: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -994,6 +996,17 @@ _REFERENCE_CARDS = (
     "OBJECT", "FILTER", "INSTRUME", "CREATOR", "GAIN", "EQMODE", "DATE-OBS", "CCD-TEMP", "FOCALLEN", "XPIXSZ",
     "YPIXSZ", "RA", "DEC",
 )  # fmt: skip
+_MODEL_CARDS = ("INSTRUME", "CREATOR")  # of these, some firmware and programs append the telescope's serial number
+
+# What of a WCS goes into a master: where its pixels point. astropy writes more that a frame's header held, such as
+# OBSGEO-X, the observatory's place, and WCSNAME, which may say anything.
+_WCS_CARD = re.compile(
+    r"(?:WCSAXES|C(?:TYPE|RVAL|RPIX|DELT|UNIT|ROTA)\d|(?:PC|CD|PV)\d+_\d+|LONPOLE|LATPOLE|RADESYS|EQUINOX)[A-Z]?"
+    r"|[AB]P?_(?:ORDER|\d+_\d+)|C[PQ]DIS\d|D[PQ]\d.*|MJDREF|MJD-OBS|DATE-OBS"
+)
+
+# A serial number at the end of a model's name, such as that of "Seestar S50_0badcafe".
+_SERIAL = re.compile(r"(?:^|[\W_]+)[0-9a-f]{8,}(?![^\W_])", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -1363,13 +1376,13 @@ def _master_header(
 ) -> Any:
     """Make a master's header: its WCS, what it took over from the reference, and ZeMosaic's own cards."""
     fits = importlib.import_module("astropy.io.fits")
-    header = fits.Header()
-    if aligned.reference.wcs is not None:
-        header.extend(aligned.reference.wcs.to_header(relax=True), update=True)
+    header = fits.Header(_wcs_cards(aligned.reference.wcs))
     reference_entry = group[aligned.reference_index]
     for key in _REFERENCE_CARDS:
         value = _value(aligned.reference.header, key)
         value = _value(_entry_header(reference_entry), key) if value is None else value
+        if key in _MODEL_CARDS and isinstance(value, str):
+            value = _SERIAL.sub("", value)
         if isinstance(value, str | int | float) and (not isinstance(value, float) or math.isfinite(value)):
             header[key] = _ascii(value)
     if aligned.exposure_s > 0:
@@ -1377,6 +1390,13 @@ def _master_header(
     for key, value, comment in _zemosaic_cards(len(group), aligned, signal, job):
         header[key] = (_ascii(value), comment)
     return header
+
+
+def _wcs_cards(wcs: Any) -> list[Any]:
+    """Give the cards that say where a master's pixels point; none without a WCS."""
+    if wcs is None:
+        return []
+    return [card for card in wcs.to_header(relax=True).cards if _WCS_CARD.fullmatch(card.keyword)]
 
 
 def _zemosaic_cards(
@@ -1557,6 +1577,7 @@ def run_phase3_master_tiles(
     max_workers: int | None = None,
     memory_limit_bytes: int | None = None,
     finished: Mapping[int, MasterTileResult] | None = None,
+    taken_ids: Iterable[int] = (),
     tile_callback: Callable[[MasterTileResult], object] | None = None,
     progress_callback: ProgressCallback | None = None,
     **tile_options: Any,
@@ -1574,7 +1595,8 @@ def run_phase3_master_tiles(
     old_rule : bool
         Do as ZeMosaic did before the patch: hand what was asked for to every tile. For demonstrations.
     first_tile_id : int
-        Number of the first group; groups that are tried again get the next free ones.
+        Number of the first group. Groups that are tried again get the next free ones, in the order of the tiles that
+        they come from, so that a run gives the same numbers however many tiles are built at a time.
     max_workers : int, optional
         Tiles built at a time at most; the processor's cores where it is not given.
     memory_limit_bytes : int, optional
@@ -1582,6 +1604,8 @@ def run_phase3_master_tiles(
         of what is free.
     finished : mapping of int to MasterTileResult, optional
         Tiles that an earlier run built, by their numbers: they count in the run's summary and are not built again.
+    taken_ids : iterable of int
+        Numbers that no group may get that is tried again.
     tile_callback : callable, optional
         Gets each tile's result as soon as it is known, in the calling thread. What it raises ends the run.
     progress_callback : callable, optional
@@ -1612,7 +1636,7 @@ def run_phase3_master_tiles(
         _emit(callback, f"P3_SCRATCH: removed what a process that ended left behind: {name}", "INFO")
     flag = decision.requested if old_rule else decision.effective
     run = _TileRun(Path(output_temp_dir), flag, old_rule, callback, tile_options)
-    run.know(finished or {}, tile_callback)
+    run.know(finished or {}, taken_ids, tile_callback)
     limit = memory_limit_bytes if memory_limit_bytes is not None else _free_memory_bytes()
     tiles = run.build_all(groups, first_tile_id, max_workers or os.cpu_count() or 1, limit)
     return Phase3Run(summary, decision, old_rule, tiles)
@@ -1634,15 +1658,20 @@ class _TileRun:
         self._cancel = threading.Event()
         self._waiting: deque[_Queued] = deque()
         self._flying: dict[Future[_Outcome], tuple[_Queued, int]] = {}
+        self._ended: dict[int, tuple[_Queued, _Outcome]] = {}
         self._done: dict[int, MasterTileResult] = {}
+        self._taken: set[int] = set()
         self._tile_callback: Callable[[MasterTileResult], object] | None = None
-        self._next_id = 0
 
     def know(
-        self, finished: Mapping[int, MasterTileResult], tile_callback: Callable[[MasterTileResult], object] | None
+        self,
+        finished: Mapping[int, MasterTileResult],
+        taken_ids: Iterable[int],
+        tile_callback: Callable[[MasterTileResult], object] | None,
     ) -> None:
-        """Take the tiles that were built before, and who wants to hear of the others."""
+        """Take the tiles that were built before, numbers that are not free, and who wants to hear of the others."""
         self._done.update(finished)
+        self._taken.update(taken_ids, finished)
         self._tile_callback = tile_callback
 
     def build_all(
@@ -1651,7 +1680,7 @@ class _TileRun:
         """Build every group, and what they give back for another try."""
         queued = [_Queued(first_id + i, list(group)) for i, group in enumerate(groups)]
         self._waiting.extend(one for one in queued if one.tile_id not in self._done)
-        self._next_id = max([first_id + len(groups), *(tile_id + 1 for tile_id in self._done)])
+        self._next_ids = (tile_id for tile_id in count(first_id + len(groups)) if tile_id not in self._taken)
         with ThreadPoolExecutor(workers, "master_tile") as pool:
             try:
                 while self._waiting or self._flying:
@@ -1695,7 +1724,7 @@ class _TileRun:
         return _Outcome(decision.evidence.mode, enabled, made[0] if made else None, retry_groups or [], told)
 
     def _take(self, future: Future[_Outcome]) -> None:
-        """Note what became of a tile, and queue what it gives back."""
+        """Take what became of a tile."""
         queued, _ = self._flying.pop(future)
         try:
             outcome = future.result()
@@ -1705,9 +1734,22 @@ class _TileRun:
             reason = _failure(error)
             _emit(self._callback, f"MT_FAILED tile={queued.tile_id}: {reason}", "ERROR")
             outcome = _Outcome(_infer_group_eqmode(queued.group), False, None, [], {"error": reason})
+        self._ended[queued.tile_id] = queued, outcome
+        for tile_id in sorted(self._ended):
+            if self._may_be_noted(tile_id):
+                self._note(*self._ended.pop(tile_id))
+
+    def _may_be_noted(self, tile_id: int) -> bool:
+        """Whether a tile gives nothing back, or every tile before it has ended: then its retries' numbers are known."""
+        _, outcome = self._ended[tile_id]
+        return not outcome.retry_groups or all(tile_id < queued.tile_id for queued, _ in self._flying.values())
+
+    def _note(self, queued: _Queued, outcome: _Outcome) -> None:
+        """Note a tile, and queue what it gives back."""
         ids = tuple(self._queue_again(group, queued, outcome.eqmode) for group in outcome.retry_groups)
         self._done[queued.tile_id] = outcome.result(queued, ids)
-        done, total = len(self._done), len(self._done) + len(self._flying) + len(self._waiting)
+        done = len(self._done)
+        total = done + len(self._ended) + len(self._flying) + len(self._waiting)
         message = f"P3_TILES: done={done} of={total}"
         _emit(self._callback, message, "INFO", 100.0 * done / total)
         if self._tile_callback is not None:
@@ -1715,7 +1757,7 @@ class _TileRun:
 
     def _queue_again(self, group: list[dict[str, Any]], origin: _Queued, eqmode: str) -> int:
         """Queue a retry group under the next free number; it keeps its keys, and so its mode."""
-        tile_id, self._next_id = self._next_id, self._next_id + 1
+        tile_id = next(self._next_ids)
         if eqmode != UNKNOWN and _infer_group_eqmode(group) == UNKNOWN:
             group = [{**entry, "_eqmode_mode": eqmode} for entry in group]  # its parent's frames said it for these
         self._waiting.append(_Queued(tile_id, group, origin.tile_id))

@@ -5,7 +5,6 @@ from __future__ import annotations
 import errno
 import json
 import os
-import platform
 import re
 import shutil
 import signal
@@ -27,7 +26,7 @@ from tests.conftest import ROOT
 from tests.reports import run_phase3, tile_build, tile_phase3
 from zemo_diagnostics import phase3, phase3_plan
 from zemo_diagnostics.errors import InputError
-from zemo_diagnostics.phase3_lock import LOCK_NAME, _started
+from zemo_diagnostics.phase3_lock import LOCK_NAME, locked
 from zemo_diagnostics.pictures import BLANK_COLOR
 from zemo_diagnostics.results_masters import MasterVerdict
 from zemo_diagnostics.results_phase3 import BEFORE
@@ -36,6 +35,14 @@ from zemo_diagnostics.sentences_phase3 import build_words, phase3_verdict
 
 EQ_TILE = SampleTile("EQ", "2025-07-12T00:30:00", 3, "tile_eq")
 ALTAZ_TILE = SampleTile("ALT_AZ", "2025-07-12T01:00:20", 3, "tile_altaz", cadence_s=240.0)
+
+
+PIERCED_TILE = SampleTile("EQ", "2025-07-12T00:50:00", 4, "tile_pierced", kind="pierced", dither_px=0.0)
+
+
+def astray(tile: SampleTile, minute: int) -> SampleTile:
+    """A frame of another field, which cannot be placed: it becomes a retry tile."""
+    return replace(tile, start_utc=f"2025-07-12T03:{minute:02d}:00", frames=1, offset_deg=(3.0, 3.0))
 
 
 def write_lights(folder: Path, *tiles: SampleTile) -> Path:
@@ -79,6 +86,18 @@ def state_of(folder: Path) -> dict[str, tuple[int, int]]:
     """Size and time of every file below a folder."""
     files = (path for path in folder.rglob("*") if path.is_file())
     return {path.relative_to(folder).as_posix(): (path.stat().st_size, path.stat().st_mtime_ns) for path in files}
+
+
+def outcome(ran: Ran) -> dict[str, Any]:
+    """What a run comes to: its report but for what was built in it, and every master and picture."""
+    run = {key: value for key, value in ran.run.items() if key not in ("plan", "built", "copied", "kept")}
+    files = sorted(path for path in ran.out.rglob("*") if path.suffix in (".fits", ".png"))
+    return {
+        "run": run,
+        "findings": ran.document["findings"],
+        "code": ran.code,
+        "files": {path.relative_to(ran.out).as_posix(): path.read_bytes() for path in files},
+    }
 
 
 # ------------------------------------------------------------------------------------- the demonstration
@@ -258,19 +277,14 @@ def test_a_run_keeps_others_out_and_takes_over_what_was_left(
     lights: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     out = tmp_path / "out"
+    with locked(out):
+        assert Ran(lights, out).code == 2
+        assert "another run is working in" in capsys.readouterr().err
+        assert [path.name for path in out.iterdir()] == [LOCK_NAME]
     out.mkdir()
-    lock = out / LOCK_NAME
-    other, host = os.getppid(), platform.node()
-    lock.write_text(f"{other} {_started(other)} {host}\n", encoding="utf-8")
-    assert Ran(lights, out).code == 2
-    assert "another run is working in" in capsys.readouterr().err
-    assert [path.name for path in out.iterdir()] == [LOCK_NAME]
-    lock.write_text(f"{other} {_started(other)} {host}-of-another\n", encoding="utf-8")
-    assert Ran(lights, out).code == 2
-    assert "or remove" in capsys.readouterr().err
-    lock.write_text(f"{other} {_started(other) - 100} {host}\n", encoding="utf-8")
+    (out / LOCK_NAME).write_text(f"{os.getppid()} 0 of a run that was killed\n", encoding="utf-8")
     assert Ran(lights, out, "--only", "patched").code == 0
-    assert not lock.exists()
+    assert not (out / LOCK_NAME).exists()
 
 
 def test_the_lock_is_there_while_masters_are_built_and_never_left(
@@ -387,6 +401,20 @@ def test_frames_of_elsewhere_go_to_a_retry_tile_of_the_same_mode(tmp_path: Path)
     assert (retried["before"]["cleanup_enabled"], retried["patched"]["cleanup_enabled"]) == (True, False)
     assert {"ZD405", "ZD408"} <= set(ran.codes)
     assert Ran(tmp_path / "lights", tmp_path / "out").run["kept"] == 6
+
+
+def test_a_tile_whose_number_was_a_retrys_is_built_and_its_loss_is_shown(tmp_path: Path) -> None:
+    lights = write_lights(tmp_path / "lights", ALTAZ_TILE, EQ_TILE, astray(EQ_TILE, 2))
+    first = Ran(lights, tmp_path / "out")
+    assert [(tile["tile_id"], tile["retry_of"]) for tile in first.run["tiles"]] == [(1, None), (2, None), (3, 2)]
+    write_lights(lights, PIERCED_TILE)
+    again, fresh = Ran(lights, tmp_path / "out"), Ran(lights, tmp_path / "fresh")
+    assert outcome(again) == outcome(fresh)
+    assert (again.run["kept"], fresh.run["kept"]) == (6, 0)
+    tile, retry = again.run["tiles"][2:4]
+    assert (tile["tile_id"], tile["retry_of"], tile["name"]) == (3, None, PIERCED_TILE.folder)
+    assert (tile["before"]["wiped"], tile["patched"]["wiped"]) == (True, False)
+    assert (retry["tile_id"], retry["retry_of"]) == (4, 2)
 
 
 def test_a_disk_that_is_too_small_is_refused_before_anything_is_written(

@@ -146,8 +146,9 @@ def test_finished_tiles_count_in_the_summary_and_are_not_built_again(
     assert run.tiles[1:] == (done, again)
     assert log.matching("WORKER_EQMODE_SUMMARY: eq=3 altaz=3 unknown=0 total=6 contains_altaz=True")
     use(Failing(), monkeypatch)
-    renewed = worker.run_phase3_master_tiles([entries(1), entries(0)], tmp_path, finished={2: done, 7: again})
-    assert renewed.tiles[0].retry_tile_ids == (8,)
+    for known, number in ({2: done, 7: again}, 3), ({2: done, 3: again}, 5):  # 4 is taken, 3 perhaps too
+        renewed = worker.run_phase3_master_tiles([entries(1), entries(0)], tmp_path, finished=known, taken_ids=[4])
+        assert renewed.tiles[0].retry_tile_ids == (number,)
 
 
 def test_what_a_tile_callback_raises_ends_the_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -180,6 +181,28 @@ def test_retried_groups_get_the_next_free_numbers_and_keep_their_mode(
     assert [6, 8, 10] in chains
     assert max(entry.get("retry_attempt", 0) for group in fake.groups.values() for entry in group) == 3
     assert sorted(by_id) == list(range(5, 13))  # two groups, three tries each
+
+
+def test_the_numbers_of_retries_do_not_hang_on_which_tile_ends_first(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class LastFirst(Failing):
+        def outcome(self, group: list[dict[str, Any]], tile_id: int, folder: str) -> Any:
+            time.sleep(0.1 * (6 - tile_id) if tile_id < 6 else 0)
+            if tile_id == 2:
+                return (f"{folder}/master_tile_002.fits", None), []
+            return super().outcome(group, tile_id, folder)
+
+    told: list[int] = []
+    groups = [entries(1, 2) for _ in range(4)]
+    use(LastFirst(), monkeypatch)
+    apart = worker.run_phase3_master_tiles(groups, tmp_path, max_workers=1)
+    together = worker.run_phase3_master_tiles(
+        groups, tmp_path, max_workers=4, tile_callback=lambda tile: told.append(tile.tile_id)
+    )
+    assert together.tiles == apart.tiles
+    assert [tile.retry_tile_ids for tile in together.tiles[:4]] == [(5,), (), (6,), (7,)]
+    assert told[0] == 2  # which gives nothing back, and is known at once
 
 
 def test_frames_that_say_nothing_keep_the_mode_of_the_group_they_come_from(

@@ -60,7 +60,6 @@ class MasterTileFunctions:
 
     run_phase3_master_tiles: Callable[..., Any]
     estimate_master_tile: Callable[..., Any]
-    remove_stale_scratch: Callable[..., Any]
     master_tile_result: Callable[..., Any]
 
 

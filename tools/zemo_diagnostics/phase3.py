@@ -12,7 +12,8 @@ from typing import Any
 from .errors import FrameError, InputError, OutputError
 from .functions_under_test import MasterTileFunctions
 from .phase3_build import Builder, DiskFullError, Phase3Options
-from .phase3_folder import LOG_NAME, open_manifest, picture_name, prepare
+from .phase3_files import PICTURES_NAME, picture_name, staging
+from .phase3_folder import LOG_NAME, open_manifest, prepare
 from .phase3_lock import locked
 from .phase3_log import Phase3Log
 from .phase3_manifest import Manifest
@@ -78,14 +79,16 @@ def run_both_rules(
     InputError, OutputError
         Where it cannot begin: a library is missing, the disk is too small, or another run is working in the folder.
     """
+    builder = Builder(tiles, gating, manifest, options, functions)
+    builder.check_places()
     if options.dry_run:
-        builder = Builder(tiles, gating, manifest, options, functions)
         return _planned(builder, builder.plan()), False
     with locked(manifest.folder):
         # Another run may have ended there since the manifest was read.
         now = open_manifest(manifest.folder, manifest.options, force=options.force)
-        now.was_there = manifest.was_there
-        return _run(Builder(tiles, gating, now, options, functions), say)
+        builder = Builder(tiles, gating, now, options, functions)
+        builder.check_places()
+        return _run(builder, say)
 
 
 def _run(builder: Builder, say: Say) -> tuple[RunPhase3, bool]:
@@ -140,7 +143,7 @@ def _measured(run: RunPhase3, builder: Builder, say: Say, *, disk_full: bool) ->
         if pair.first is not None:
             tile, measured = _with_builds(_identified(tile, pair), pair, picture=not no_pictures)
             if measured and not no_pictures:
-                tile, no_pictures = _drawn(tile, measured, builder.folder)
+                tile, no_pictures = _drawn(tile, measured, builder.manifest)
         done.append(tile)
     return replace(
         run,
@@ -163,7 +166,7 @@ def _why_no_pictures() -> str:
 
 def _pairs(root: int, builder: Builder) -> Iterator[_Pair]:
     """Bring the results of both rules together: of a tile, then of its retries, the first with the first."""
-    patched, before = (builder.there(rule) for rule in (PATCHED, BEFORE))
+    patched, before = (builder.results[rule] for rule in (PATCHED, BEFORE))
     asked = builder.options.rules
     waiting: list[tuple[int, int]] = [(root, root)]
     while waiting:
@@ -208,12 +211,14 @@ def _with_builds(tile: TilePhase3, pair: _Pair, *, picture: bool) -> tuple[TileP
     return replace(tile, before=builds[0], patched=builds[1], same_bytes=same), measured
 
 
-def _drawn(tile: TilePhase3, measured: list[tuple[str, MeasuredFile]], folder: Path) -> tuple[TilePhase3, str]:
+def _drawn(tile: TilePhase3, measured: list[tuple[str, MeasuredFile]], manifest: Manifest) -> tuple[TilePhase3, str]:
     """Draw a tile's masters; why that failed, which is no reason to give up the report."""
     picture = picture_name(tile.tile_id)
     try:
-        draw_tile(measured, folder / picture)
-    except OutputError as error:
+        with staging(manifest.folder / PICTURES_NAME) as folder:
+            draw_tile(measured, folder / Path(picture).name)
+            manifest.put(picture, folder / Path(picture).name)
+    except (OutputError, OSError) as error:
         return tile, str(error)
     return replace(tile, picture=picture), ""
 

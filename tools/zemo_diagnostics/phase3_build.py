@@ -7,8 +7,7 @@ earlier run. The patched masters come first; those whose flag is the same under 
 from __future__ import annotations
 
 import errno
-import shutil
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
@@ -16,16 +15,23 @@ from typing import Any
 
 from .errors import OutputError
 from .functions_under_test import MasterTileFunctions
-from .phase3_folder import remove_pictures
+from .phase3_families import Families, Results, families_of, is_complete, renumbered, root_of
+from .phase3_files import (
+    PICTURES_NAME,
+    master_name,
+    named_files,
+    number_in,
+    picture_name,
+    staging,
+    sweep_staging,
+)
 from .phase3_log import Phase3Log
-from .phase3_manifest import Manifest, tile_fingerprint
+from .phase3_manifest import Manifest, Move, in_the_way, tile_fingerprint
 from .phase3_plan import plan_build
+from .redaction import private_words, redact_text
 from .results import JsonScalar, RunGating
 from .results_phase3 import BEFORE, PATCHED, RULES, BuildPlan
 from .tiles import Tile
-from .whole_files import write_whole
-
-Results = dict[int, Any]
 
 _WEIGHT_METHODS = {"none": "none", "noise": "noise_variance"}
 _DISK_FULL = "the disk is full"
@@ -112,28 +118,24 @@ class Builder:
         }
         self._kept = {rule: self._known(rule) for rule in RULES}
         for root in self.shared - set(self._kept[PATCHED]):  # built anew, and so copied anew
-            for member in family(root, self._kept[BEFORE]):
-                self._kept[BEFORE].pop(member, None)
+            self._kept[BEFORE].pop(root, None)
 
-    def _known(self, rule: str) -> Results:
-        """Give the results that an earlier run left."""
-        kept = self.manifest.kept(rule, self._fingerprints[rule])
-        return {tile_id: self._result_of(rule, tile_id) for tile_id in kept}
+    def _known(self, rule: str) -> Families:
+        """Give what an earlier run left of each tile, where that is whole."""
+        told = {tile_id: self.manifest.finished(rule, key) for tile_id, key in self._fingerprints[rule].items()}
+        families = {tile_id: dict(map(partial(self._result_of, rule), family)) for tile_id, family in told.items()}
+        return {tile_id: family for tile_id, family in families.items() if is_complete(family)}
 
-    def _result_of(self, rule: str, tile_id: int) -> Any:
+    def _result_of(self, rule: str, told: Mapping[str, Any]) -> tuple[int, Any]:
         """Make a result of what the manifest says of a tile."""
-        told = self.manifest.tiles[rule][tile_id].result
         told = {key: tuple(value) if isinstance(value, list) else value for key, value in told.items()}
-        return self.functions.master_tile_result(**told | {"path": str(self.folder / rule / told["path"])})
+        path = str(self.folder / rule / told["path"])
+        return told["tile_id"], self.functions.master_tile_result(**told | {"path": path})
 
     @property
     def kept(self) -> int:
         """How many masters are kept from an earlier run."""
-        return sum(len(self._kept[rule]) for rule in self.options.rules)
-
-    def there(self, rule: str) -> Results:
-        """Give the results under a rule: of this run, or of an earlier one where it was not asked for."""
-        return self.results[rule] if rule in self.options.rules else self._kept[rule]
+        return sum(len(family) for rule in self.options.rules for family in self._kept[rule].values())
 
     def to_build(self) -> list[tuple[str, int]]:
         """List the masters that are to be built: rule and tile."""
@@ -149,6 +151,25 @@ class Builder:
         copies = len(self.shared - set(self._kept[BEFORE]))
         return plan_build(self.tiles, self.to_build(), self.functions, self.folder, self.options.jobs, copies)
 
+    def check_places(self) -> None:
+        """Refuse to write where somebody else's files are.
+
+        Raises
+        ------
+        OutputError
+            Naming the first of them.
+        """
+        for name in (*RULES, PICTURES_NAME):
+            if (self.folder / name).exists() and not (self.folder / name).is_dir():
+                raise OutputError(in_the_way(self.folder, [name]))
+        names = [picture_name(tile.tile_id) for tile in self.tiles]
+        for rule in RULES:
+            rooted = self._fingerprints[rule] if rule in self.options.rules else self._kept[rule]
+            names += [master_name(rule, tile_id) for tile_id in rooted]
+        foreign = [name for name in names if (self.folder / name).exists() and not self.manifest.is_ours(name)]
+        if foreign:
+            raise OutputError(in_the_way(self.folder, foreign))
+
     def build(self, plan: BuildPlan, log: Phase3Log) -> None:
         """Build, first the patched masters, then those of before that differ.
 
@@ -157,103 +178,109 @@ class Builder:
         DiskFullError
             Where a master could not be written for want of space. What is finished stays.
         """
+        try:
+            self._start(log)
+            for rule in (PATCHED, BEFORE):
+                if rule in self.options.rules:
+                    self._build_rule(rule, plan, log)
+        except OutputError as error:
+            if _is_full_disk(error):
+                raise DiskFullError from error
+            raise
+
+    def _start(self, log: Phase3Log) -> None:
+        """Leave only what is kept, under its numbers of now."""
+        # A retry must not get a number whose master or picture would take the place of somebody else's file.
+        foreign = [name for name in named_files(self.folder) if not self.manifest.is_ours(name)]
+        self._taken = {number for name in foreign if (number := number_in(name)) is not None}
+        for rule in (*RULES, PICTURES_NAME):
+            for name in sweep_staging(self.folder / rule):
+                log.tell(rule, f"P3_SCRATCH: removed what a process that ended left behind: {name}")
+        before = self.manifest.numbers()
         for rule in RULES:
-            self.manifest.forget_others(rule, self._kept[rule])
-        if self.manifest.was_there:
-            remove_pictures(self.folder, {tile_id for rule in RULES for tile_id in self._kept[rule]})
+            self.results[rule] = self._arranged(rule, self._kept[rule], log)
+        stale = {number for *_, number in before ^ self.manifest.numbers()}
+        self.manifest.remove(picture_name(number) for number in stale)
         self.manifest.save()
-        for rule in (PATCHED, BEFORE):
-            if rule in self.options.rules:
-                self._build_rule(rule, plan, log)
+
+    def _arranged(self, rule: str, families: Families, log: Phase3Log, to_come: Families | None = None) -> Results:
+        """Leave these masters alone in a rule's folder, under the numbers that a run from scratch would give them.
+
+        Of tiles that are built later, `to_come` may say which retries they will have.
+        """
+        results: Results = {}
+        moves: list[Move] = []
+        numbered = renumbered((to_come or {}) | families, len(self.tiles), self._taken)
+        for old, result in ((old, result) for root in families for old, result in numbered[root].items()):
+            name, number = master_name(rule, result.tile_id), result.tile_id
+            results[number] = result
+            if result.path is not None:
+                moves.append(Move(Path(result.path), name, number, old))
+                results[number] = replace(result, path=str(self.folder / name))
+            if number != old:
+                log.tell(rule, f"P3_RENUMBERED: tile {old} is tile {number} from here on")
+        self.manifest.families[rule] = {}
+        for root, members in families_of(results).items():
+            self.manifest.note(rule, self._fingerprints[rule][root], members.values())
+        self.manifest.arrange(rule, moves)
+        return results
 
     def _build_rule(self, rule: str, plan: BuildPlan, log: Phase3Log) -> None:
         """Build the masters of one rule, but for those that are there."""
-        for name in self.functions.remove_stale_scratch(self.folder / rule):
-            log.tell(rule, f"P3_SCRATCH: removed what a process that ended left behind: {name}")
-        self.results[rule].update(self._kept[rule])
         if rule == BEFORE:
-            self.results[rule] = self._with_shared(self.results[rule])
+            self.results[rule] = self._with_shared(log)
         if {tile.tile_id for tile in self.tiles} <= set(self.results[rule]):
             return
         log.rule = rule
-        self.functions.run_phase3_master_tiles(
-            [tile.entries for tile in self.tiles],
-            self.folder / rule,
-            altaz_cleanup_enabled=self.options.requested,
-            old_rule=rule == BEFORE,
-            max_workers=plan.at_a_time,
-            memory_limit_bytes=plan.memory_limit_bytes,
-            finished=dict(self.results[rule]),
-            tile_callback=partial(self._take, rule, log),
-            progress_callback=log,
-            stack_kappa_low=self.options.kappa_low,
-            stack_kappa_high=self.options.kappa_high,
-            stack_weight_method=_WEIGHT_METHODS[self.options.weights],
-        )
+        with staging(self.folder / rule) as folder:
+            self.functions.run_phase3_master_tiles(
+                [self._entries(tile) for tile in self.tiles],
+                folder,
+                altaz_cleanup_enabled=self.options.requested,
+                old_rule=rule == BEFORE,
+                max_workers=plan.at_a_time,
+                memory_limit_bytes=plan.memory_limit_bytes,
+                finished=dict(self.results[rule]),
+                taken_ids=self._taken,
+                tile_callback=partial(self._take, rule, log),
+                progress_callback=log,
+                stack_kappa_low=self.options.kappa_low,
+                stack_kappa_high=self.options.kappa_high,
+                stack_weight_method=_WEIGHT_METHODS[self.options.weights],
+            )
+        self.results[rule] = self._arranged(rule, families_of(self.results[rule]), log)
+
+    def _entries(self, tile: Tile) -> list[dict[str, Any]]:
+        """Give a tile's entries; what masters and log call a frame holds no name of a user."""
+        private = private_words()
+        return [{**frame.entry, "shown_name": redact_text(frame.path.name, private)} for frame in tile.frames]
 
     def _take(self, rule: str, log: Phase3Log, result: Any) -> None:
         """Note a tile that is done, at once, so that a run that is killed goes on after it."""
-        self.results[rule][result.tile_id] = result
         log.finished(result.tile_id)
+        if result.path is not None:
+            name = master_name(rule, result.tile_id)
+            made, result = Path(result.path), replace(result, path=str(self.folder / name))
+            members = {**self.results[rule], result.tile_id: result}
+            root = root_of(result, members)
+            self.manifest.note(rule, self._fingerprints[rule][root], families_of(members)[root].values())
+            self.manifest.put(name, made)
+            self.built += 1
+        self.results[rule][result.tile_id] = result
         if result.error and result.error.startswith(_DISK_FULL):
             raise DiskFullError
-        self.built += result.path is not None
-        self._note(rule, result)
 
-    def _note(self, rule: str, result: Any) -> None:
-        """Write a tile into the manifest."""
-        root = root_of(result, self.results[rule])
-        try:
-            self.manifest.note(rule, self._fingerprints[rule][root], result)
-        except OutputError as error:
-            raise _full_disk(error) from error
-
-    def _with_shared(self, known: Results) -> Results:
+    def _with_shared(self, log: Phase3Log) -> Results:
         """Add the tiles whose flag is the same under both rules: kept ones, else copies of the patched masters."""
-        patched = self.results[PATCHED]
-        members = {member for root in self.shared for member in family(root, patched)}
-        shared: Results = {}
-        for tile_id in sorted(members & set(patched)):
-            kept = tile_id in self._kept[PATCHED] and known.get(tile_id)
-            shared[tile_id] = kept or self._copied(patched[tile_id])
-        apart = {root: family(root, known) for root in set(known) - members if known[root].retry_of is None}
-        for own in apart.values():
-            if not own & members:  # else a retry's number was given twice: that tile is built anew
-                shared |= {tile_id: known[tile_id] for tile_id in own}
-        return shared
-
-    def _copied(self, result: Any) -> Any:
-        """Copy a patched master to the others; a tile that failed has none."""
-        if result.path is None:
-            return result
-        target = self.folder / BEFORE / Path(result.path).name
-        try:
-            write_whole(target, partial(shutil.copyfile, result.path), force=True)
-        except OutputError as error:
-            raise _full_disk(error) from error
-        copy = replace(result, path=str(target))
-        self.results[BEFORE][copy.tile_id] = copy
-        self._note(BEFORE, copy)
-        self.copied += 1
-        return copy
+        families, patched = families_of(self.results[BEFORE]), families_of(self.results[PATCHED])
+        copied = {root for root in self.shared if root not in families}
+        families |= {root: patched[root] for root in copied & set(patched)}
+        results = self._arranged(BEFORE, families, log, patched)
+        self.copied += sum(result.path is not None for root in copied for result in families_of(results)[root].values())
+        return results
 
 
-def _full_disk(error: OutputError) -> Exception:
+def _is_full_disk(error: OutputError) -> bool:
     """Tell a full disk from another reason why a file cannot be written."""
     cause = error.__cause__
-    full = isinstance(cause, OSError) and cause.errno in (errno.ENOSPC, errno.EDQUOT)
-    return DiskFullError() if full else error
-
-
-def root_of(result: Any, results: Mapping[int, Any]) -> int:
-    """Find the tile of the run that a retry goes back to."""
-    while result.retry_of is not None:
-        result = results[result.retry_of]
-    number: int = result.tile_id
-    return number
-
-
-def family(tile_id: int, results: Mapping[int, Any]) -> set[int]:
-    """Give a tile's number and those of its retries, and theirs."""
-    again: Iterable[int] = results[tile_id].retry_tile_ids if tile_id in results else ()
-    return {tile_id}.union(*(family(member, results) for member in again))
+    return isinstance(cause, OSError) and cause.errno in (errno.ENOSPC, errno.EDQUOT)

@@ -2,23 +2,27 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shutil
-from collections.abc import Collection, Mapping
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
 from .errors import OutputError
+from .phase3_files import PICTURES_NAME
 from .phase3_lock import LOCK_NAME, locked
-from .phase3_manifest import MANIFEST_NAME, Manifest, load_manifest
+from .phase3_manifest import MADE_BY, MANIFEST_NAME, Manifest, load_manifest
 from .progress import Say
 from .results import JsonScalar
 from .results_phase3 import RULES
 from .sample_groups import PHASE3_GROUP, write_group
 
-LOG_NAME, PICTURES_NAME, FRAMES_NAME = "phase3.log", "pictures", "frames"
+LOG_NAME, FRAMES_NAME = "phase3.log", "frames"
 
-_PICTURE = re.compile(r"tile_(\d{3,})\.png")
+# How every line of a log of ours begins.
+_LOG_LINE = re.compile(rf"\[\d\d:\d\d:\d\d\] \[(?:{'|'.join((*RULES, PICTURES_NAME))})\] \[")
 
 
 def check_output_folder(frames: Path | None, output: Path) -> None:
@@ -42,6 +46,24 @@ def check_output_folder(frames: Path | None, output: Path) -> None:
         raise OutputError(f"there is no folder '{output.parent}' for '{output.name}': create it, or name another")
 
 
+def check_reports(output: Path, reports: Iterable[Path]) -> None:
+    """Refuse a report where a file of the run's own is, or goes.
+
+    Raises
+    ------
+    OutputError
+        Naming the file.
+    """
+    place = output.resolve()
+    own_files = {name.casefold() for name in (MANIFEST_NAME, LOG_NAME, LOCK_NAME)}
+    own_folders = {name.casefold() for name in (*RULES, PICTURES_NAME)}
+    for report in reports:
+        resolved = report.resolve()
+        below = resolved.relative_to(place).parts if place in resolved.parents else ()
+        if (len(below) == 1 and below[0].casefold() in own_files) or (below and below[0].casefold() in own_folders):
+            raise OutputError(f"'{report}' is a place that zemo-diag phase3 keeps for itself: name another file")
+
+
 def open_manifest(output: Path, options: Mapping[str, JsonScalar], *, force: bool) -> Manifest:
     """Give what is finished in the folder.
 
@@ -61,6 +83,8 @@ def open_manifest(output: Path, options: Mapping[str, JsonScalar], *, force: boo
         Where the folder holds something else, or was made with other options.
     """
     made = load_manifest(output)
+    if made is None:
+        _refuse_what_others_made(output)
     if made is not None and (force or made.options == dict(options)):
         return replace(made, options=dict(options))
     if force or not _holds_anything(output):
@@ -79,6 +103,20 @@ def open_manifest(output: Path, options: Mapping[str, JsonScalar], *, force: boo
     )
 
 
+def _refuse_what_others_made(output: Path) -> None:
+    """Refuse a folder without a record of ours that holds a record or a log of somebody else's."""
+    record, log = output / MANIFEST_NAME, output / LOG_NAME
+    foreign = []
+    with suppress(OSError, ValueError):  # what is no JSON may be a damaged record of ours
+        document = json.loads(record.read_text(encoding="utf-8"))
+        foreign += [] if isinstance(document, dict) and document.get("made_by") == MADE_BY else [record]
+    if log.is_symlink() or log.exists():
+        with suppress(OSError), log.open(encoding="utf-8", errors="replace") as stream:
+            foreign += [] if _LOG_LINE.match(stream.readline()) else [log]
+    if foreign:
+        raise OutputError(f"'{foreign[0]}' was not made by zemo-diag phase3: move it elsewhere, or name another folder")
+
+
 def _holds_anything(folder: Path) -> bool:
     """Tell whether there is anything in a folder, but for a lock."""
     return folder.is_dir() and any(path.name != LOCK_NAME for path in folder.iterdir())
@@ -90,19 +128,6 @@ def prepare(output: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         for part in folder.glob(".zemo-diag-*.part"):
             part.unlink(missing_ok=True)
-
-
-def picture_name(tile_id: int) -> str:
-    """Name the picture of a tile, below the output folder."""
-    return f"{PICTURES_NAME}/tile_{tile_id:03d}.png"
-
-
-def remove_pictures(output: Path, kept: Collection[int]) -> None:
-    """Remove from our own folder the pictures of tiles whose masters were removed."""
-    for path in (output / PICTURES_NAME).glob("tile_*.png"):
-        name = _PICTURE.fullmatch(path.name)
-        if name and int(name[1]) not in kept:
-            path.unlink(missing_ok=True)
 
 
 def write_demo_frames(manifest: Manifest, say: Say) -> None:

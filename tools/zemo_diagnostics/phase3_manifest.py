@@ -1,21 +1,27 @@
 """What `zemo-diag phase3` has finished in its folder, so that it goes on there when it is run again.
 
-``phase3.json`` names, for each rule and tile, what the master was made from (a fingerprint of the frames' names, sizes
-and times, of the options, and of the version), its file, and what became of it. It holds no path.
+``phase3.json`` names, for each rule, the tiles that are done by what they were made from (a fingerprint of the frames'
+names, sizes and times, of the options, and of the version) and what became of each and of its retries; and every file
+that was made, with its size, time and digest. A file goes in before it is moved to its place: so whatever lies in the
+folder and is not in the record, or is not as the record says, is somebody else's. It holds no path.
 """
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import json
 import os
-from collections.abc import Iterable, Mapping
+import shutil
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import ExitStack, suppress
 from dataclasses import asdict, dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from . import __version__
+from .errors import OutputError
+from .phase3_files import FileMark, digest, mark_of, number_in, remove_own, staging, write_number
 from .results import JsonScalar
 from .results_phase3 import RULES
 from .tiles import Tile
@@ -24,96 +30,171 @@ from .whole_files import write_whole
 MANIFEST_NAME = "phase3.json"
 MADE_BY = "zemo-diag phase3"
 
+Told = dict[str, Any]  # a `MasterTileResult` as a dict; its path is the file's name alone
+
 
 @dataclass(frozen=True)
-class FinishedTile:
-    """One tile that is done: its fingerprint, its file's size and time, and its `MasterTileResult` as a dict."""
+class Move:
+    """A master that gets another place: from where, its name and number there, and the number that it had."""
 
-    fingerprint: str
-    file_bytes: int
-    file_mtime_ns: int
-    result: dict[str, Any]
+    source: Path
+    name: str
+    number: int
+    old_number: int
 
 
 @dataclass
 class Manifest:
-    """The finished tiles of a folder, by rule and number, and the options that they were made with.
+    """The record of a folder.
 
-    Where it `was_there` before this run, the folder is our own, and every ``master_tile_*.fits`` in it too.
+    Attributes
+    ----------
+    folder : Path
+        The folder for the masters.
+    options : dict
+        What they are made with.
+    families : dict
+        By rule and fingerprint: what became of a tile, and of its retries.
+    files : dict of str to FileMark
+        What was made, by its name below the folder.
     """
 
     folder: Path
     options: dict[str, JsonScalar]
-    tiles: dict[str, dict[int, FinishedTile]] = field(default_factory=lambda: {rule: {} for rule in RULES})
-    was_there: bool = False
+    families: dict[str, dict[str, list[Told]]] = field(default_factory=lambda: {rule: {} for rule in RULES})
+    files: dict[str, FileMark] = field(default_factory=dict)
 
-    def note(self, rule: str, fingerprint: str, result: Any) -> None:
-        """Note a tile that was built, and save; a tile that failed is not finished."""
-        if result.path is None:
-            return
-        stat = os.stat(result.path)  # noqa: PTH116 - the path is text
-        told = asdict(result) | {"path": Path(result.path).name}
-        self.tiles[rule][result.tile_id] = FinishedTile(fingerprint, stat.st_size, stat.st_mtime_ns, told)
-        self.save()
+    def is_ours(self, name: str) -> bool:
+        """Tell whether a file is one that was made here, and as it was left."""
+        mark = self.files.get(name)
+        return mark is not None and mark.fits(self.folder / name)
 
-    def save(self) -> None:
-        """Write it, whole."""
-        document = {
-            "made_by": MADE_BY,
-            "version": __version__,
-            "options": self.options,
-            "tiles": {rule: {str(key): asdict(one) for key, one in made.items()} for rule, made in self.tiles.items()},
+    def finished(self, rule: str, fingerprint: str) -> list[Told]:
+        """Give a tile and its retries as they were left; nothing where one of their masters is not whole."""
+        family = self.families[rule].get(fingerprint, [])
+        return family if all(self.is_ours(f"{rule}/{told['path']}") for told in family) else []
+
+    def note(self, rule: str, fingerprint: str, results: Iterable[Any]) -> None:
+        """Note what became of a tile and its retries; what failed is not finished."""
+        built = (result for result in results if result.path is not None)
+        self.families[rule][fingerprint] = [asdict(one) | {"path": Path(one.path).name} for one in built]
+
+    def numbers(self) -> set[tuple[str, str, int]]:
+        """List which tile has which number: (rule, fingerprint and place in the family, number)."""
+        return {
+            (rule, f"{fingerprint} {place}", told["tile_id"])
+            for rule, families in self.families.items()
+            for fingerprint, family in families.items()
+            for place, told in enumerate(family)
         }
-        text = json.dumps(document, indent=1) + "\n"
-        place = self.folder / MANIFEST_NAME
-        write_whole(place, lambda part: _write(part, text), force=True)
 
-    def kept(self, rule: str, fingerprints: Mapping[int, str]) -> set[int]:
-        """Give the tiles that need not be built again: those whose master, and those of all their retries, are whole.
+    def put(self, name: str, made: Path) -> None:
+        """Move a file that is whole to its place, once the record says that it is ours.
 
         Parameters
         ----------
-        rule : str
-        fingerprints : mapping of int to str
-            What each tile would be built from now.
+        name : str
+            Below the folder.
+        made : Path
+            Where it is now, on the same disk.
+
+        Raises
+        ------
+        OutputError
+            Where it cannot be written, or somebody else's file has its name.
         """
-        kept: set[int] = set()
-        for tile_id, fingerprint in fingerprints.items():
-            family = self._family(rule, tile_id)
-            if family and all(self._is_whole(rule, member, fingerprint) for member in family):
-                kept |= family
-        return kept
+        self._record({name: mark_of(made)})
+        _move(made, self.folder / name)
 
-    def _family(self, rule: str, tile_id: int) -> set[int]:
-        """Give a tile and its retries, and theirs."""
-        done = self.tiles[rule].get(tile_id)
-        members = {tile_id}
-        for again in done.result["retry_tile_ids"] if done else ():
-            members |= self._family(rule, again)
-        return members
+    def arrange(self, rule: str, moves: Sequence[Move]) -> None:
+        """Leave these masters alone in a rule's folder, under these names, and save.
 
-    def _is_whole(self, rule: str, tile_id: int, fingerprint: str) -> bool:
-        """Tell whether a master is there as it was left."""
-        done = self.tiles[rule].get(tile_id)
-        if done is None or done.fingerprint != fingerprint:
-            return False
-        with contextlib.suppress(OSError):
-            stat = (self.folder / rule / done.result["path"]).stat()
-            return (stat.st_size, stat.st_mtime_ns) == (done.file_bytes, done.file_mtime_ns)
-        return False
+        Until the record is written anything that goes wrong is undone, but for masters that no tile has any more.
 
-    def forget_others(self, rule: str, kept: Iterable[int]) -> None:
-        """Remove the masters of all other tiles from our own folder, also those that a stopped run did not note."""
-        self.tiles[rule] = {tile_id: self.tiles[rule][tile_id] for tile_id in kept}
-        names = {done.result["path"] for done in self.tiles[rule].values()}
-        for path in (self.folder / rule).glob("master_tile_*.fits") if self.was_there else ():
-            if path.name not in names:
-                path.unlink(missing_ok=True)
+        Raises
+        ------
+        OutputError
+            Where that cannot be done.
+        """
+        folder = self.folder / rule
+        own = {f"{rule}/{move.source.name}" for move in moves if move.source.parent == folder}
+        self.remove(name for name in self.files if name.startswith(f"{rule}/") and name not in own)
+        try:
+            with staging(folder) as place:
+                parts = {move: place / Path(move.name).name for move in moves if move.source != self.folder / move.name}
+                self._arrange(folder, parts)
+        except OSError as error:
+            reason = error.strerror or error
+            raise OutputError(f"'{folder}' cannot be written ({reason}): close the program that uses it") from error
+
+    def _arrange(self, folder: Path, parts: Mapping[Move, Path]) -> None:
+        """Give masters other names and numbers, or copy them, by way of the folder where they are made."""
+        digests = {move: digest(move.source, move.number) for move in parts}
+        copies = [move for move in parts if move.source.parent != folder]
+        for move in copies:
+            shutil.copyfile(move.source, parts[move])
+        with ExitStack() as undo:
+            for move in parts.keys() - copies:
+                move.source.replace(parts[move])
+                undo.callback(parts[move].replace, move.source)
+            for move, part in parts.items():
+                write_number(part, move.number)
+                undo.callback(write_number, part, move.old_number)
+            for move in parts.keys() - copies:
+                self.files.pop(f"{folder.name}/{move.source.name}", None)
+            self._record({move.name: mark_of(part, digests[move]) for move, part in parts.items()})
+            undo.pop_all()
+        for move, part in parts.items():
+            _move(part, self.folder / move.name)
+
+    def _record(self, marks: Mapping[str, FileMark]) -> None:
+        """Note files that are about to come to their places, and save."""
+        for name in marks:
+            if os.path.lexists(self.folder / name) and not self.is_ours(name):
+                raise OutputError(in_the_way(self.folder, [name]))
+        self.files |= marks
+        self.save()
+
+    def remove(self, names: Iterable[str]) -> None:
+        """Remove files that were made here, as far as they are as they were left; forget the others."""
+        for name in list(names):
+            if self.is_ours(name):
+                remove_own(self.folder / name)
+            self.files.pop(name, None)
+
+    def save(self) -> None:
+        """Write it, whole."""
+        document = {"made_by": MADE_BY, "version": __version__, "options": self.options, "families": self.families}
+        document["files"] = {name: asdict(mark) for name, mark in self.files.items()}
+        text = json.dumps(document, indent=1) + "\n"
+        write_whole(self.folder / MANIFEST_NAME, partial(_write, text=text), force=True)
+
+
+def _move(made: Path, place: Path) -> None:
+    """Move a file into its place in one step."""
+    try:
+        made.replace(place)
+    except OSError as error:
+        reason = error.strerror or error
+        raise OutputError(f"'{place}' cannot be written ({reason}): close the program that has it open") from error
+
+
+def in_the_way(folder: Path, names: list[str]) -> str:
+    """Say that files stand where masters or pictures go."""
+    more = f" and {len(names) - 1} more" if len(names) > 1 else ""
+    verb = "stand" if more else "stands"
+    return (
+        f"'{folder / names[0]}'{more} {verb} where a file of this run goes, and zemo-diag did not make it, or it was "
+        "changed since: move it elsewhere, or name another folder"
+    )
 
 
 def _write(part: Path, text: str) -> None:
-    """Write a text file in UTF-8."""
-    part.write_text(text, encoding="utf-8", newline="\n")
+    """Write a text file in UTF-8, down to the disk: without it nothing in the folder is known to be ours."""
+    with part.open("w", encoding="utf-8", newline="\n") as stream:
+        stream.write(text)
+        stream.flush()
+        os.fsync(stream.fileno())
 
 
 def load_manifest(folder: Path) -> Manifest | None:
@@ -122,33 +203,34 @@ def load_manifest(folder: Path) -> Manifest | None:
         document = json.loads((folder / MANIFEST_NAME).read_text(encoding="utf-8"))
         if document["made_by"] != MADE_BY:
             return None
-        manifest = Manifest(folder, dict(document["options"]), was_there=True)
+        manifest = Manifest(folder, dict(document["options"]))
+        manifest.files = {_own(name): FileMark(**mark) for name, mark in document["files"].items()}
         for rule in RULES:
-            for key, told in document["tiles"][rule].items():
-                manifest.tiles[rule][int(key)] = FinishedTile(**told)
-                _checked(told["result"])
+            manifest.families[rule] = {key: list(family) for key, family in document["families"][rule].items()}
+            for told in (told for family in manifest.families[rule].values() for told in family):
+                _own(f"{rule}/{told['path']}")
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return None
     return manifest
 
 
-def _checked(result: Mapping[str, Any]) -> None:
-    """Refuse a result whose file lies elsewhere: only files of our own are ever removed."""
-    name = result["path"]
-    if Path(name).name != name or not name.startswith("master_tile_"):
+def _own(name: str) -> str:
+    """Refuse the name of a file that no run makes: only files of our own are ever removed."""
+    if number_in(name) is None:
         raise ValueError(name)
+    return name
 
 
 def tile_fingerprint(tile: Tile, enabled: bool, settings: Mapping[str, JsonScalar]) -> str:
     """Say in one word what a master is made from: the frames as they lie on the disk, the flag, options, version."""
     frames = [(frame.name, *_size_and_time(frame.path)) for frame in tile.frames]
-    text = json.dumps([__version__, tile.tile_id, enabled, dict(settings), frames])
+    text = json.dumps([__version__, enabled, dict(settings), frames])
     return hashlib.sha256(text.encode("utf-8", "backslashreplace")).hexdigest()
 
 
 def _size_and_time(path: Path) -> tuple[int, int]:
     """Give a file's size and time; 0 where it went away."""
-    with contextlib.suppress(OSError):
+    with suppress(OSError):
         stat = path.stat()
         return stat.st_size, stat.st_mtime_ns
     return 0, 0
