@@ -301,12 +301,14 @@ def phase3(
     from zemo_diagnostics.commands import GroupingOptions, run_phase3
     from zemo_diagnostics.outputs import check_output_paths
     from zemo_diagnostics.phase3_build import Phase3Options
+    from zemo_diagnostics.phase3_folder import check_reports
     from zemo_diagnostics.progress import progress_bar
 
     if demo == (folder is not None):
         raise click.UsageError("name the FOLDER that holds your lights, or give --demo: one of the two")
     if dry_run and (outputs or demo):
         raise click.UsageError("--dry-run writes nothing: leave --report and --demo out; --format gives another form")
+    check_reports(output, outputs)
     check_output_paths(outputs, force=force)
     rules = (only,) if only else ("before", "patched")
     options = Phase3Options(altaz_cleanup == "on", kappa_low, kappa_high, weights, rules, jobs, dry_run, force)

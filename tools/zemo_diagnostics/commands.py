@@ -27,7 +27,7 @@ from .phase3 import run_both_rules
 from .phase3_build import Phase3Options
 from .phase3_folder import FRAMES_NAME, check_output_folder, open_manifest, write_demo_frames
 from .progress import Say
-from .redaction import private_words, redact_report
+from .redaction import private_words, redact_report, redact_text
 from .report import assemble, describe_environment
 from .results import JsonScalar, Report, RunParity, Source, TileParity, UnusableFile
 from .results_masters import TileMaster
@@ -224,7 +224,8 @@ def run_phase3(
     check_output_folder(folder, output)
     functions = load_master_tile_functions()
     shaping = (*grouping.described(), *options.described())
-    manifest = open_manifest(output, {"folder": frames.resolve().name, **dict(shaping)}, force=options.force)
+    name = redact_text(frames.resolve().name, private_words())
+    manifest = open_manifest(output, {"folder": name, **dict(shaping)}, force=options.force)
     if folder is None:
         write_demo_frames(manifest, say)
     run = _read(frames, grouping, say)

@@ -91,8 +91,8 @@ def open_manifest(output: Path, options: Mapping[str, JsonScalar], *, force: boo
         return Manifest(output, dict(options))
     if made is None and (output / MANIFEST_NAME).exists():
         raise OutputError(
-            f"the record {MANIFEST_NAME} in '{output}' cannot be read: name a new folder, or add --force to build all "
-            "masters anew"
+            f"the record {MANIFEST_NAME} in '{output}' cannot be read, and nothing else says which masters zemo-diag "
+            "made: name a new folder, or move them elsewhere and add --force to build all anew"
         )
     if made is None:
         raise OutputError(f"'{output}' is not empty: name a new folder, or add --force to build in it all the same")

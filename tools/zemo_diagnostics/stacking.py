@@ -23,7 +23,7 @@ from .functions_under_test import PlainStack, load_stack
 from .headers import card
 from .mixed_frames import mixture_notes
 from .progress import Say
-from .redaction import split_unit
+from .redaction import PrivateWords, private_words, redact_text, split_unit
 from .results import UnusableFile
 from .scratch import scratch_folder
 from .stack_input import StackInput, central_window, choose_frames, open_for_stack
@@ -227,8 +227,9 @@ def _header(chosen: StackInput, options: StackOptions, rejected_pct: float) -> f
     header["WEIGHTS"] = (options.weights, "Weights of the frames")
     header["BUNIT"] = ("adu", "Unit of the pixel values")
     cards = [frame.header.cards for frame in chosen.frames if frame.header is not None]
+    private = private_words()
     for key in _COMMON_CARDS:
-        values = {_public(key, card(one, key)) for one in cards}
+        values = {_public(key, card(one, key), private) for one in cards}
         if len(values) == 1 and None not in values:
             header[key] = (values.pop(), "The same in all frames")
     exposures = [card(one, "EXPTIME") for one in cards]
@@ -239,9 +240,11 @@ def _header(chosen: StackInput, options: StackOptions, rejected_pct: float) -> f
     return header
 
 
-def _public(key: str, value: Any) -> Any:
-    """Give a card's value without what tells one camera from others of its model."""
-    return split_unit(value)[0] if key == "INSTRUME" and isinstance(value, str) else value
+def _public(key: str, value: Any, private: PrivateWords) -> Any:
+    """Give a card's value without what tells one camera from others of its model, and without the user's name."""
+    if not isinstance(value, str):
+        return value
+    return redact_text(split_unit(value)[0] if key == "INSTRUME" else value, private)
 
 
 def _write(stacked: Pixels, header: fits.Header, output: Path, *, force: bool) -> None:
