@@ -762,7 +762,7 @@ class MissingExtraError(ImportError):
     """A library of the extra ``phase3`` is not installed; the message says how to get it."""
 
 
-_PHASE3_EXTRA = "aligning and cleaning master tiles needs astroalign and scipy: pip install 'zemo-diag[phase3]'"
+_PHASE3_EXTRA = "aligning and cleaning master tiles needs astroalign and scipy: python -m pip install astroalign scipy"
 WEIGHT_METHODS = ("none", "noise_variance")
 _CLIP_SIGMA = 3.0  # the background of a frame is what lies so near its median
 _SIGMA_PER_MAD = 1.4826  # of a normal distribution

@@ -36,6 +36,16 @@ def test_every_option_in_the_readme_exists() -> None:
     assert used <= known | {"--help", "--version"}
 
 
+def test_every_pip_line_of_the_readme_is_of_the_environment_that_it_makes() -> None:
+    lines = re.findall(r"[^\n`]*pip install[^\n`]*", README)
+    assert len(lines) > 3
+    for line in lines:
+        assert line.startswith((".venv/bin/python -m pip install ", ".venv\\Scripts\\python -m pip install ")), line
+    extras = [line.removeprefix(".venv/bin/python ") for line in lines if line.startswith(".venv/") and "[" in line]
+    assert extras
+    assert all(f".venv\\Scripts\\python {line}" in lines for line in extras)
+
+
 def test_every_link_of_the_readme_leads_somewhere() -> None:
     for target in re.findall(r"\]\(([^)#]+)\)", README):
         assert target.startswith("https://") or (ROOT / target).exists(), target

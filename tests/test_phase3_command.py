@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import errno
+import importlib
+import importlib.util
 import json
 import os
 import re
@@ -20,12 +22,10 @@ from astropy.io import fits
 from PIL import Image
 
 import zemo_diag
-import zemosaic_align_stack as align_stack
 import zemosaic_worker as worker
 from tests.conftest import ROOT
 from tests.reports import run_phase3, tile_build, tile_phase3
-from zemo_diagnostics import phase3, phase3_plan
-from zemo_diagnostics.errors import InputError
+from zemo_diagnostics import phase3_plan
 from zemo_diagnostics.phase3_lock import LOCK_NAME, locked
 from zemo_diagnostics.pictures import BLANK_COLOR
 from zemo_diagnostics.results_masters import MasterVerdict
@@ -509,27 +509,76 @@ def test_a_killed_run_leaves_whole_masters_and_the_next_one_goes_on(lights: Path
     assert sorted(path.name for path in (out / "patched").iterdir()) == ["master_tile_001.fits", "master_tile_002.fits"]
 
 
-def test_without_pillow_there_are_masters_and_a_note(
-    lights: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def missing() -> None:
-        raise InputError("pictures need Pillow")
+def without(monkeypatch: pytest.MonkeyPatch, *modules: str) -> None:
+    """Let modules be not installed."""
+    find_spec, import_module = importlib.util.find_spec, importlib.import_module
 
-    monkeypatch.setattr(phase3, "require_pillow", missing)
+    def find(name: str, *more: Any) -> Any:
+        return None if name.partition(".")[0] in modules else find_spec(name, *more)
+
+    def load(name: str, *more: Any) -> Any:
+        if name.partition(".")[0] in modules:
+            raise ModuleNotFoundError(f"No module named {name!r}")
+        return import_module(name, *more)
+
+    monkeypatch.setattr(importlib.util, "find_spec", find)
+    monkeypatch.setattr(importlib, "import_module", load)
+
+
+def test_without_pillow_there_are_masters_and_a_note_and_it_is_said_beforehand(
+    lights: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    without(monkeypatch, "PIL")
     ran = Ran(lights, tmp_path / "out", "--only", "patched")
     assert (ran.code, ran.codes) == (0, ["ZD411"])
     assert ran.run["tiles"][0]["picture"] is None
+    first, *_, last = capsys.readouterr().err.splitlines()
+    assert re.fullmatch(r"No pictures will be drawn: pictures need Pillow: run \S+ -m pip install pillow", first)
+    assert last.startswith("Log: ")
+    assert zemo_diag.run(["phase3", str(lights), "-o", str(tmp_path / "new"), "--dry-run"]) == 0
+    assert capsys.readouterr().err.splitlines() == [first]
 
 
-def test_without_the_extra_it_is_one_sentence(
+@pytest.mark.parametrize(
+    ("missing", "words"),
+    [
+        (("astroalign",), "needs astroalign: run {} -m pip install astroalign"),
+        (("scipy", "astroalign"), "needs astroalign and scipy: run {} -m pip install astroalign scipy"),
+        (("scipy", "PIL"), "needs scipy: run {} -m pip install scipy pillow"),
+    ],
+)
+@pytest.mark.parametrize("dry", [(), ("--dry-run",), ("--demo",)], ids=["run", "dry run", "demo"])
+def test_without_the_extra_it_is_one_sentence_before_anything_is_made(
+    missing: tuple[str, ...],
+    words: str,
+    dry: tuple[str, ...],
+    lights: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    without(monkeypatch, *missing)
+    folder = [] if "--demo" in dry else [str(lights)]
+    before = state_of(tmp_path)
+    assert zemo_diag.run(["phase3", *folder, "-o", str(tmp_path / "out"), *dry]) == 2
+    error = capsys.readouterr().err
+    assert re.fullmatch(f"zemo-diag: building master tiles {words.format(r'[^ ]+')}\n", error)
+    assert state_of(tmp_path) == before
+    assert not (tmp_path / "out").exists()
+
+
+def test_the_last_lines_say_where_everything_is(
     lights: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    def missing() -> None:
-        raise align_stack.MissingExtraError("aligning needs astroalign: pip install 'zemo-diag[phase3]'")
-
-    monkeypatch.setattr(align_stack, "require_phase3_extra", missing)
-    assert Ran(lights, tmp_path / "out").code == 2
-    assert "zemo-diag[phase3]" in capsys.readouterr().err
+    monkeypatch.chdir(tmp_path)
+    assert zemo_diag.run(["phase3", lights.name, "-o", "out"]) == 0
+    masters, pictures, log = (str(Path("out", name)) for name in ("before", "pictures", "phase3.log"))
+    said = [f"Masters: {masters}, {Path('out', 'patched')}", f"Pictures: {pictures}", f"Log: {log}"]
+    assert capsys.readouterr().err.splitlines()[-3:] == said
+    assert zemo_diag.run(["phase3", lights.name, "-o", "out", "--only", "before"]) == 0
+    assert capsys.readouterr().err.splitlines()[-3:] == [f"Masters: {masters}", *said[1:]]
+    assert zemo_diag.run(["phase3", lights.name, "-o", "out", "--dry-run"]) == 0
+    assert capsys.readouterr().err == ""
 
 
 @pytest.mark.parametrize(

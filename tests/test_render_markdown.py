@@ -27,6 +27,7 @@ from tests.reports import (
     run_gating,
     tile_gating,
     tile_parity,
+    tile_phase3,
 )
 from zemo_diagnostics.markdown_text import code, fence, fit, prose, size
 from zemo_diagnostics.render_markdown import LIMIT_BYTES, render_markdown
@@ -229,6 +230,20 @@ def test_every_mode_of_a_column_is_set_the_same(column: int) -> None:
     text = render_markdown(replace(gating_report(), gating=run_gating(*tiles)))
     rows = [row.split(" | ") for row in text.splitlines() if row.startswith("| ") and "`panel_" in row]
     assert [row[column].removeprefix("6 ") for row in rows] == ["`EQ`", "`ALT_AZ`", "`UNKNOWN`"]
+
+
+def test_what_is_cut_of_phase3_is_got_by_its_own_option() -> None:
+    report = phase3_report()
+    assert report.phase3 is not None
+    tiles = tuple(replace(tile_phase3(i), name="x" * 200) for i in range(1, 500))
+    found = replace(report.findings[0], evidence=("x" * 200,))
+    kinds = tuple(replace(found, code=f"ZD{i}", message="y" * 300) for i in range(500, 700))
+    text = render_markdown(replace(report, phase3=replace(report.phase3, tiles=tiles), findings=kinds))
+    assert [noun for noun, _ in re.findall(r"more (\w+) are in the JSON report \((.*)\)$", text, re.MULTILINE)] == [
+        "kinds", "tiles", "tiles",
+    ]  # fmt: skip
+    assert "-o report.json" not in text
+    assert text.count("(`--report report.json`)") == 3
 
 
 def test_phase3_is_a_table_and_its_outcomes_are_folded() -> None:

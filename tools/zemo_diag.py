@@ -299,10 +299,13 @@ def phase3(
     goes to OUT/phase3.log. Stopped, it goes on when it is run again. The frames are only read.
     """
     from zemo_diagnostics.commands import GroupingOptions, run_phase3
+    from zemo_diagnostics.extras import require_master_tile_libraries
     from zemo_diagnostics.outputs import check_output_paths
     from zemo_diagnostics.phase3_build import Phase3Options
-    from zemo_diagnostics.phase3_folder import check_reports
+    from zemo_diagnostics.phase3_folder import LOG_NAME, check_reports
+    from zemo_diagnostics.pictures import why_no_pictures
     from zemo_diagnostics.progress import progress_bar
+    from zemo_diagnostics.sentences_phase3 import places_words
 
     if demo == (folder is not None):
         raise click.UsageError("name the FOLDER that holds your lights, or give --demo: one of the two")
@@ -312,10 +315,16 @@ def phase3(
     check_output_paths(outputs, force=force)
     rules = (only,) if only else ("before", "patched")
     options = Phase3Options(altaz_cleanup == "on", kappa_low, kappa_high, weights, rules, jobs, dry_run, force)
+    require_master_tile_libraries()
+    if reason := why_no_pictures():
+        click.echo(f"No pictures will be drawn: {reason}", err=True)
     with progress_bar(quiet=quiet) as say:
         grouping = GroupingOptions(group_by, panel_deg, not no_split)
         report = run_phase3(folder, output, grouping, options, say=say)
-    return _deliver(report, form, outputs, force)
+    code = _deliver(report, form, outputs, force)
+    for line in places_words(report.phase3, output, LOG_NAME) if report.phase3 else ():
+        click.echo(line, err=True)
+    return code
 
 
 @cli.command(epilog="\b\nExample:\n  zemo-diag demo")

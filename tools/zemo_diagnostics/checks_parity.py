@@ -217,7 +217,7 @@ def frames_left_out(parity: RunParity) -> Iterator[Found]:
     "Raw mosaics were stacked as they are",
     needs="parity",
     remedy="The verdict holds either way. ZeMosaic brings such frames to colour first; with the extra 'color' "
-    "(pip install opencv-python-headless) that is done here too, for frames of 8 and 16 bits without sign.",
+    "(python -m pip install opencv-python-headless) that is done here too, for frames of 8 and 16 bits without sign.",
 )
 def raw_mosaics(parity: RunParity) -> Iterator[Found]:
     """The frames are raw Bayer mosaics (BAYERPAT) and OpenCV, which would bring them to colour, is not installed,

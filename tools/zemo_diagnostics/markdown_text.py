@@ -66,7 +66,7 @@ def size(text: str) -> int:
     return len(text.encode("utf-8"))
 
 
-def fit(items: Sequence[str], limit_bytes: int, noun: str) -> tuple[list[str], str]:
+def fit(items: Sequence[str], limit_bytes: int, noun: str, option: str = "-o") -> tuple[list[str], str]:
     """Take items, each on lines of its own, as long as they fit; and say how many did not, or nothing.
 
     Parameters
@@ -77,18 +77,21 @@ def fit(items: Sequence[str], limit_bytes: int, noun: str) -> tuple[list[str], s
         What the items and the sentence may take together, line ends included.
     noun : str
         What one item is called.
+    option : str
+        What names the file of the JSON report.
     """
-    left = limit_bytes - size(_in_json(len(items), noun)) - 2
+    left = limit_bytes - size(_in_json(len(items), noun, option)) - 2
     for count, item in enumerate(items):
         left -= size(item) + 1
         if left < 0:
-            return list(items[:count]), _in_json(len(items) - count, noun)
+            return list(items[:count]), _in_json(len(items) - count, noun, option)
     return list(items), ""
 
 
-def _in_json(count: int, noun: str) -> str:
+def _in_json(count: int, noun: str, option: str) -> str:
     """Announce what was cut, and say where it is."""
-    return f"… {plural(count, f'more {noun}')} {'is' if count == 1 else 'are'} in the JSON report (`-o report.json`)"
+    verb = "is" if count == 1 else "are"
+    return f"… {plural(count, f'more {noun}')} {verb} in the JSON report (`{option} report.json`)"
 
 
 def _set_words(words: Sequence[str]) -> Iterator[str]:

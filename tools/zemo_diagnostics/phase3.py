@@ -19,7 +19,7 @@ from .phase3_log import Phase3Log
 from .phase3_manifest import Manifest
 from .phase3_measure import MeasuredFile, draw_tile, measure_file
 from .phase3_plan import check_disk
-from .pictures import require_pillow
+from .pictures import why_no_pictures
 from .progress import Say
 from .redaction import private_words
 from .results import RunGating
@@ -133,7 +133,7 @@ def _planned(builder: Builder, plan: BuildPlan) -> RunPhase3:
 
 def _measured(run: RunPhase3, builder: Builder, say: Say, *, disk_full: bool) -> RunPhase3:
     """Measure every master that is there; of tiles that were not reached, give what was planned."""
-    no_pictures = "the disk became full" if disk_full else _why_no_pictures()
+    no_pictures = "the disk became full" if disk_full else why_no_pictures()
     pairs = [pair for tile in run.tiles for pair in _pairs(tile.tile_id, builder)]
     planned = {tile.tile_id: tile for tile in run.tiles}
     done: list[TilePhase3] = []
@@ -153,15 +153,6 @@ def _measured(run: RunPhase3, builder: Builder, say: Say, *, disk_full: bool) ->
         disk_full=disk_full,
         no_pictures=no_pictures,
     )
-
-
-def _why_no_pictures() -> str:
-    """Say why pictures cannot be drawn; empty where they can."""
-    try:
-        require_pillow()
-    except InputError as error:
-        return str(error)
-    return ""
 
 
 def _pairs(root: int, builder: Builder) -> Iterator[_Pair]:

@@ -19,6 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .errors import InputError, OutputError
+from .extras import pip_command
 from .frames import Pixels, blank_pixels
 from .whole_files import check_place, write_whole
 
@@ -235,7 +236,16 @@ def require_pillow() -> _Pillow:
     try:
         return _Pillow(*(importlib.import_module(f"PIL.{name}") for name in ("Image", "ImageDraw", "ImageFont")))
     except ImportError as error:
-        raise InputError('pictures need Pillow: pip install "pillow>=10.1", or leave the picture out') from error
+        raise InputError(f"pictures need Pillow: run {pip_command(['pillow'])}") from error
+
+
+def why_no_pictures() -> str:
+    """Say why pictures cannot be drawn; empty where they can."""
+    try:
+        require_pillow()
+    except InputError as error:
+        return str(error)
+    return ""
 
 
 def check_picture(path: Path, *, force: bool) -> None:

@@ -55,8 +55,13 @@ def render_markdown(report: Report) -> str:
     text = "\n\n".join([*_summary(report), *_findings(report), *_tables(report)])
     for title, lines, noun in _folds(report):
         left = LIMIT_BYTES - size(text) - _FOLD_MARKUP_BYTES
-        text += "\n\n" + folded(title, _fold_body(lines, min(FOLD_BYTES, left), noun))
+        text += "\n\n" + folded(title, _fold_body(lines, min(FOLD_BYTES, left), noun, _report_option(report)))
     return text + "\n"
+
+
+def _report_option(report: Report) -> str:
+    """Give the option that names a report's file: for the masters' command, -o is their folder."""
+    return "--report" if report.phase3 else "-o"
 
 
 def _summary(report: Report) -> Iterator[str]:
@@ -80,7 +85,7 @@ def _findings(report: Report) -> Iterator[str]:
     """List the findings, those of a kind together."""
     yield "### Findings"
     items = [_finding(group) for group in group_findings(report.findings)]
-    taken, more = fit(items, FINDINGS_BYTES, "kind")
+    taken, more = fit(items, FINDINGS_BYTES, "kind", _report_option(report))
     yield "\n".join(taken) or "None."
     if more:
         yield more
@@ -128,7 +133,7 @@ def _phase3_table(run: RunPhase3, report: Report) -> Iterator[str]:
     heads = sentences_phase3.PLAN_HEADS if run.dry_run else sentences_phase3.PHASE3_HEADS
     header = ("Tile", "Name", "State", *(head.capitalize() for head in heads))
     rows = ((*_phase3_start(tile, states[tile.tile_id]), *_phase3_cells(tile, run)) for tile in tiles)
-    yield from _cut_table(table(header, rows))
+    yield from _cut_table(table(header, rows), _report_option(report))
 
 
 def _phase3_start(tile: TilePhase3, state: State) -> tuple[str, ...]:
@@ -203,9 +208,9 @@ def _parity_cells(tile: TileParity, state: tuple[State, str]) -> tuple[str, ...]
     return (*cells, sentences.difference_cell(tile), *sentences.peak_cells(tile))
 
 
-def _cut_table(lines: Sequence[str]) -> Iterator[str]:
+def _cut_table(lines: Sequence[str], option: str = "-o") -> Iterator[str]:
     """Give a table, cut to its share; the line that says so stands below the table, not in it."""
-    rows, more = fit(lines[2:], TABLE_BYTES, "tile")
+    rows, more = fit(lines[2:], TABLE_BYTES, "tile", option)
     yield "\n".join([*lines[:2], *rows])
     if more:
         yield more
@@ -232,9 +237,9 @@ def _folds(report: Report) -> Iterator[tuple[str, list[str], str]]:
         yield "Files without a usable frame", [_file_line(file) for file in report.source.unusable], "file"
 
 
-def _fold_body(items: Sequence[str], limit_bytes: int, noun: str) -> str:
+def _fold_body(items: Sequence[str], limit_bytes: int, noun: str, option: str) -> str:
     """Set as many items as fit as a block of code, and say below it how many did not."""
-    taken, more = fit(items, limit_bytes, noun)
+    taken, more = fit(items, limit_bytes, noun, option)
     parts = ([fence(taken)] if taken else []) + ([more] if more else [])
     return "\n\n".join(parts)
 

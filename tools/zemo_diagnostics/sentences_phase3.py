@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 
 from .results_masters import MasterVerdict
 from .results_phase3 import BEFORE, PATCHED, WIPED_FRACTION, BuildPlan, RunPhase3, TileBuild, TilePhase3
@@ -188,6 +189,21 @@ def phase3_verdict(run: RunPhase3) -> str:
     failed = sum(any(build and build.error for build in (tile.before, tile.patched)) for tile in tiles)
     parts += [f"failed: {failed}"] if failed else []
     return f"{plural(len(tiles), 'tile')}; {', '.join(parts)}"
+
+
+def places_words(run: RunPhase3, output: Path, log: str) -> list[str]:
+    """Say where masters, pictures and the log of a run are, as the user named the folder."""
+    if run.dry_run:
+        return []
+    builds = {BEFORE: [tile.before for tile in run.tiles], PATCHED: [tile.patched for tile in run.tiles]}
+    rules = [rule for rule in run.rules if any(build and build.file for build in builds[rule])]
+    pictures = sorted({str(output / Path(tile.picture).parent) for tile in run.tiles if tile.picture})
+    found = (
+        ("Masters", [str(output / rule) for rule in rules]),
+        ("Pictures", pictures),
+        ("Log", [str(output / log)]),
+    )
+    return [f"{what}: {', '.join(where)}" for what, where in found if where]
 
 
 def _is_empty_under_both(tile: TilePhase3) -> bool:
