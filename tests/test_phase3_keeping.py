@@ -242,6 +242,17 @@ def test_a_retry_takes_no_name_that_is_taken(folder: Path) -> None:
     assert (again.run["kept"], again.run["tiles"]) == (8, ran.run["tiles"])
 
 
+@pytest.mark.parametrize("name", ["phase3.log", "before/.phase3_scratch", "pictures/.phase3_scratch"])
+def test_a_link_is_never_written_through(name: str, folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (folder / "mine").mkdir()
+    (folder / "new" / name).parent.mkdir(parents=True)
+    (folder / "new" / name).symlink_to(folder / "mine")
+    ran = Ran(folder / "lights", folder / "new", "--force")
+    assert ran.code == (0 if "pictures" in name else 2)
+    assert (".phase3_scratch' cannot be made" in capsys.readouterr().err) == name.startswith("before")
+    assert list((folder / "mine").iterdir()) == []
+
+
 @pytest.mark.parametrize("name", ["before", "patched", "pictures"])
 def test_a_file_in_the_place_of_a_folder_is_told(name: str, folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     put_foreign(folder / "new", [name])

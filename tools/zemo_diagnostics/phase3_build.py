@@ -7,6 +7,7 @@ earlier run. The patched masters come first; those whose flag is the same under 
 from __future__ import annotations
 
 import errno
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -166,7 +167,8 @@ class Builder:
         for rule in RULES:
             rooted = self._fingerprints[rule] if rule in self.options.rules else self._kept[rule]
             names += [master_name(rule, tile_id) for tile_id in rooted]
-        foreign = [name for name in names if (self.folder / name).exists() and not self.manifest.is_ours(name)]
+        there = [name for name in names if os.path.lexists(self.folder / name)]
+        foreign = [name for name in there if not self.manifest.is_ours(name)]
         if foreign:
             raise OutputError(in_the_way(self.folder, foreign))
 
@@ -183,10 +185,13 @@ class Builder:
             for rule in (PATCHED, BEFORE):
                 if rule in self.options.rules:
                     self._build_rule(rule, plan, log)
-        except OutputError as error:
+        except (OutputError, OSError) as error:
             if _is_full_disk(error):
                 raise DiskFullError from error
-            raise
+            if isinstance(error, OutputError):
+                raise
+            reason = error.strerror or error
+            raise OutputError(f"'{self.folder}' cannot be written ({reason}): name another folder") from error
 
     def _start(self, log: Phase3Log) -> None:
         """Leave only what is kept, under its numbers of now."""
@@ -280,7 +285,7 @@ class Builder:
         return results
 
 
-def _is_full_disk(error: OutputError) -> bool:
+def _is_full_disk(error: OutputError | OSError) -> bool:
     """Tell a full disk from another reason why a file cannot be written."""
-    cause = error.__cause__
+    cause = error if isinstance(error, OSError) else error.__cause__
     return isinstance(cause, OSError) and cause.errno in (errno.ENOSPC, errno.EDQUOT)

@@ -108,9 +108,18 @@ def named_files(output: Path) -> Iterator[str]:
 
 @contextlib.contextmanager
 def staging(folder: Path) -> Iterator[Path]:
-    """Make the folder in which files are made that go into this one, and remove it again, whatever happens."""
+    """Make the folder in which files are made that go into this one, and remove it again, whatever happens.
+
+    Raises
+    ------
+    OutputError
+        Where it cannot be made, or something else has its name.
+    """
     place = folder / STAGING_NAME
-    place.mkdir(exist_ok=True)
+    try:
+        place.mkdir()
+    except OSError as error:
+        raise OutputError(f"'{place}' cannot be made ({error.strerror or error}): name another folder") from error
     try:
         yield place
     finally:
@@ -120,7 +129,7 @@ def staging(folder: Path) -> Iterator[Path]:
 def sweep_staging(folder: Path) -> list[str]:
     """Remove what a killed run left half made; its names."""
     place = folder / STAGING_NAME
-    names = sorted(path.name for path in place.iterdir()) if place.is_dir() else []
+    names = sorted(path.name for path in place.iterdir()) if place.is_dir() and not place.is_symlink() else []
     shutil.rmtree(place, ignore_errors=True)
     return names
 

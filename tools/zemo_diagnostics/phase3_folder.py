@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import shutil
 from collections.abc import Iterable, Mapping
@@ -110,11 +111,20 @@ def _refuse_what_others_made(output: Path) -> None:
     with suppress(OSError, ValueError):  # what is no JSON may be a damaged record of ours
         document = json.loads(record.read_text(encoding="utf-8"))
         foreign += [] if isinstance(document, dict) and document.get("made_by") == MADE_BY else [record]
-    if log.is_symlink() or log.exists():
-        with suppress(OSError), log.open(encoding="utf-8", errors="replace") as stream:
-            foreign += [] if _LOG_LINE.match(stream.readline()) else [log]
+    if os.path.lexists(log) and not _is_own_log(log):
+        foreign.append(log)
     if foreign:
         raise OutputError(f"'{foreign[0]}' was not made by zemo-diag phase3: move it elsewhere, or name another folder")
+
+
+def _is_own_log(log: Path) -> bool:
+    """Tell by its first line whether a log is one of ours."""
+    if log.is_symlink():
+        return False
+    with suppress(OSError), log.open(encoding="utf-8", errors="replace") as stream:
+        first = stream.readline(100)
+        return not first or _LOG_LINE.match(first) is not None
+    return False
 
 
 def _holds_anything(folder: Path) -> bool:

@@ -8,6 +8,7 @@ import time
 from pathlib import Path
 from types import TracebackType
 
+from .errors import OutputError
 from .progress import Say
 from .redaction import PrivateWords, redact_text
 
@@ -34,10 +35,18 @@ class Phase3Log:
         Gets (what is being done, part done, the tiles in flight).
     private : PrivateWords
         What is taken out of each line.
+
+    Raises
+    ------
+    OutputError
+        Where the file cannot be opened.
     """
 
     def __init__(self, path: Path, total: int, say: Say, private: PrivateWords) -> None:
-        self._stream = path.open("a", encoding="utf-8", errors="backslashreplace", newline="\n", buffering=1)
+        try:
+            self._stream = path.open("a", encoding="utf-8", errors="backslashreplace", newline="\n", buffering=1)
+        except OSError as error:
+            raise OutputError(f"'{path}' cannot be written ({error.strerror or error}): move it elsewhere") from error
         self._total, self._say, self._private = max(1, total), say, private
         self._done = 0
         self._flying: dict[int, float] = {}
