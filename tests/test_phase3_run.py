@@ -338,7 +338,7 @@ def test_what_a_killed_run_left_is_removed_first(tmp_path: Path, monkeypatch: py
 
 def test_without_the_extra_the_run_says_so_before_it_starts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(importlib.util, "find_spec", lambda _: None)
-    with pytest.raises(align_stack.MissingExtraError, match="phase3"):
+    with pytest.raises(align_stack.MissingExtraError, match="needs astroalign and scipy"):
         worker.run_phase3_master_tiles([entries(1)], tmp_path)
 
 
