@@ -12,7 +12,15 @@ import pytest
 
 from tests.conftest import FIXTURES, ROOT
 from zemo_diagnostics import core_packages
-from zemo_diagnostics.core_packages import PACKAGES, broken_sentence, interpreter, missing_sentence
+from zemo_diagnostics.core_packages import (
+    MASTER_TILE_PACKAGES,
+    PACKAGES,
+    PICTURE_PACKAGES,
+    broken_sentence,
+    interpreter,
+    missing_extra_sentence,
+    missing_sentence,
+)
 
 
 def run_bare(script: Path, packages: Path, *options: str) -> subprocess.CompletedProcess[str]:
@@ -150,6 +158,35 @@ def test_on_windows_the_launcher_names_it(
     monkeypatch.setattr("shutil.which", lambda _name: "py" if launcher else None)
     monkeypatch.setattr(sys, "prefix", "env" if environment else sys.base_prefix)
     assert core_packages._windows_interpreter(path) == written
+
+
+@pytest.mark.parametrize(
+    ("below", "written"), [("env/bin/python", "env/bin/python"), ("my env/bin/python", "'{}/my env/bin/python'")]
+)
+@pytest.mark.skipif(os.name == "nt", reason="paths of POSIX")
+def test_a_python_below_the_current_folder_is_named_from_there(
+    below: str, written: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "orig_argv", [str(tmp_path / below), "zemo-diag"])
+    monkeypatch.setattr(Path, "home", lambda: Path("/home/jo"))
+    assert interpreter() == written.format(tmp_path)
+
+
+def test_what_an_extra_lacks_is_installed_together(monkeypatch: pytest.MonkeyPatch) -> None:
+    without(monkeypatch, "scipy", "PIL")
+    assert missing_extra_sentence() == (
+        "building master tiles needs scipy, which this Python does not have: "
+        "install with python3 -m pip install scipy pillow"
+    )
+    without(monkeypatch, "PIL")
+    assert missing_extra_sentence() == ""
+
+
+def test_the_packages_of_the_extras_are_those_that_it_declares() -> None:
+    extras = (ROOT / "pyproject.toml").read_text(encoding="utf-8").split("[project.optional-dependencies]")[1]
+    for package in (*MASTER_TILE_PACKAGES.values(), *PICTURE_PACKAGES.values()):
+        assert f'"{package}>=' in extras
 
 
 @pytest.mark.skipif(os.name == "nt", reason="a shell of POSIX")

@@ -26,6 +26,7 @@ import zemosaic_worker as worker
 from tests.conftest import ROOT
 from tests.reports import run_phase3, tile_build, tile_phase3
 from zemo_diagnostics import phase3_plan
+from zemo_diagnostics.core_packages import interpreter
 from zemo_diagnostics.phase3_lock import LOCK_NAME, locked
 from zemo_diagnostics.pictures import BLANK_COLOR
 from zemo_diagnostics.results_masters import MasterVerdict
@@ -533,7 +534,9 @@ def test_without_pillow_there_are_masters_and_a_note_and_it_is_said_beforehand(
     assert (ran.code, ran.codes) == (0, ["ZD411"])
     assert ran.run["tiles"][0]["picture"] is None
     first, *_, last = capsys.readouterr().err.splitlines()
-    assert re.fullmatch(r"No pictures will be drawn: pictures need Pillow: run \S+ -m pip install pillow", first)
+    assert re.fullmatch(
+        r"No pictures will be drawn: drawing pictures needs pillow, .*: install with \S+ -m pip install pillow", first
+    )
     assert last.startswith("Log: ")
     assert zemo_diag.run(["phase3", str(lights), "-o", str(tmp_path / "new"), "--dry-run"]) == 0
     assert capsys.readouterr().err.splitlines() == [first]
@@ -542,9 +545,9 @@ def test_without_pillow_there_are_masters_and_a_note_and_it_is_said_beforehand(
 @pytest.mark.parametrize(
     ("missing", "words"),
     [
-        (("astroalign",), "needs astroalign: run {} -m pip install astroalign"),
-        (("scipy", "astroalign"), "needs astroalign and scipy: run {} -m pip install astroalign scipy"),
-        (("scipy", "PIL"), "needs scipy: run {} -m pip install scipy pillow"),
+        (("astroalign",), "needs astroalign, {} -m pip install astroalign"),
+        (("scipy", "astroalign"), "needs astroalign and scipy, {} -m pip install astroalign scipy"),
+        (("scipy", "PIL"), "needs scipy, {} -m pip install scipy pillow"),
     ],
 )
 @pytest.mark.parametrize("dry", [(), ("--dry-run",), ("--demo",)], ids=["run", "dry run", "demo"])
@@ -562,7 +565,8 @@ def test_without_the_extra_it_is_one_sentence_before_anything_is_made(
     before = state_of(tmp_path)
     assert zemo_diag.run(["phase3", *folder, "-o", str(tmp_path / "out"), *dry]) == 2
     error = capsys.readouterr().err
-    assert re.fullmatch(f"zemo-diag: building master tiles {words.format(r'[^ ]+')}\n", error)
+    python = f"which this Python does not have: install with {re.escape(interpreter())}"
+    assert re.fullmatch(f"zemo-diag: building master tiles {words.format(python)}\n", error)
     assert state_of(tmp_path) == before
     assert not (tmp_path / "out").exists()
 

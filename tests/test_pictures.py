@@ -163,6 +163,6 @@ def test_a_place_that_is_no_good_is_told_beforehand(tmp_path: Path) -> None:
 
 def test_without_pillow_one_sentence_says_what_to_install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "PIL.Image", None)
-    with pytest.raises(InputError, match=r"pictures need Pillow: run \S+ -m pip install pillow$"):
+    with pytest.raises(InputError, match=r"drawing pictures needs pillow, .*: install with .* -m pip install pillow$"):
         check_picture(tmp_path / "a.png", force=False)
     assert stretch(star_field((20, 30))).shape == (20, 30, 3)

@@ -44,8 +44,15 @@ from zemo_diagnostics.command_options import (
     output_options,
     report_options,
 )
-from zemo_diagnostics.errors import EXIT_CLEAN, EXIT_INTERRUPTED, EXIT_OUR_FAULT, EXIT_USAGE, ZemoDiagError
-from zemo_diagnostics.stderr import clean_line, clean_stderr, say_line
+from zemo_diagnostics.errors import (
+    EXIT_CLEAN,
+    EXIT_INTERRUPTED,
+    EXIT_OUR_FAULT,
+    EXIT_USAGE,
+    MissingPackageError,
+    ZemoDiagError,
+)
+from zemo_diagnostics.stderr import clean_line, clean_stderr, say_as_it_is, say_line
 
 if TYPE_CHECKING:
     from zemo_diagnostics.results import Report
@@ -299,7 +306,7 @@ def phase3(
     goes to OUT/phase3.log. Stopped, it goes on when it is run again. The frames are only read.
     """
     from zemo_diagnostics.commands import GroupingOptions, run_phase3
-    from zemo_diagnostics.extras import require_master_tile_libraries
+    from zemo_diagnostics.core_packages import missing_extra_sentence
     from zemo_diagnostics.outputs import check_output_paths
     from zemo_diagnostics.phase3_build import Phase3Options
     from zemo_diagnostics.phase3_folder import LOG_NAME, check_reports
@@ -315,15 +322,16 @@ def phase3(
     check_output_paths(outputs, force=force)
     rules = (only,) if only else ("before", "patched")
     options = Phase3Options(altaz_cleanup == "on", kappa_low, kappa_high, weights, rules, jobs, dry_run, force)
-    require_master_tile_libraries()
+    if lacking := missing_extra_sentence():
+        raise MissingPackageError(lacking)
     if reason := why_no_pictures():
-        click.echo(f"No pictures will be drawn: {reason}", err=True)
+        say_as_it_is(f"No pictures will be drawn: {reason}")
     with progress_bar(quiet=quiet) as say:
         grouping = GroupingOptions(group_by, panel_deg, not no_split)
         report = run_phase3(folder, output, grouping, options, say=say)
     code = _deliver(report, form, outputs, force)
     for line in places_words(report.phase3, output, LOG_NAME) if report.phase3 else ():
-        click.echo(line, err=True)
+        say_line(line)
     return code
 
 
@@ -399,6 +407,9 @@ def _run(arguments: Sequence[str] | None) -> int:
     except (click.Abort, KeyboardInterrupt):
         say_line("Interrupted: nothing was left behind.")
         return EXIT_INTERRUPTED
+    except MissingPackageError as error:
+        say_as_it_is(f"zemo-diag: {error}")
+        return error.exit_code
     except ZemoDiagError as error:
         say_line(f"zemo-diag: {error}")
         for detail in error.details:
@@ -462,7 +473,7 @@ def _cannot_import(error: ImportError) -> int:
     broken = broken_sentence()
     if not broken:
         return _our_fault(error)
-    sys.stderr.write(f"{broken}\n")
+    say_as_it_is(broken)
     return EXIT_USAGE
 
 

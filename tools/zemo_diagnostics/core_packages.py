@@ -1,10 +1,11 @@
-"""The packages that every command needs, and what to type where this Python lacks one.
+"""The packages that commands need, and what to type where this Python lacks one.
 
 Needs the standard library alone, and is read by Pythons that are too old for the rest.
 """
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import importlib.util
 import os
@@ -12,10 +13,15 @@ import shlex
 import shutil
 import sys
 import sysconfig
+from collections.abc import Sequence
 from pathlib import Path
 
 PACKAGES = ("numpy", "astropy", "click", "rich", "psutil")
 OLDEST_PYTHON = (3, 10)
+
+# Of the extras: what is imported, and the package that has it.
+MASTER_TILE_PACKAGES = {"astroalign": "astroalign", "scipy": "scipy"}
+PICTURE_PACKAGES = {"PIL": "pillow"}
 
 # Where the packages go on a system whose own Python takes none.
 _ENVIRONMENT = "zemo-env"
@@ -27,9 +33,23 @@ def missing_sentence() -> str:
         needed, found = (".".join(map(str, version)) for version in (OLDEST_PYTHON, sys.version_info[:3]))
         return f"zemo-diag needs Python {needed} or later, and this is Python {found}: run it with a newer one"
     missing = [name for name in PACKAGES if importlib.util.find_spec(name) is None]
-    if not missing:
-        return ""
-    return f"zemo-diag needs {_listed(missing)}, which this Python does not have{_how_to_install(missing)}"
+    return lacking_sentence("zemo-diag", missing) if missing else ""
+
+
+def missing_extra_sentence() -> str:
+    """Say what of the extras this Python lacks for building master tiles; empty where it has what it takes.
+
+    Pictures are drawn beside them, so that their package is installed with the others.
+    """
+    missing = [package for name, package in MASTER_TILE_PACKAGES.items() if importlib.util.find_spec(name) is None]
+    more = [package for name, package in PICTURE_PACKAGES.items() if importlib.util.find_spec(name) is None]
+    return lacking_sentence("building master tiles", missing, more) if missing else ""
+
+
+def lacking_sentence(what: str, missing: Sequence[str], more: Sequence[str] = ()) -> str:
+    """Say which packages something needs, and the line that installs them, and more of them with it."""
+    install = _how_to_install([*missing, *more])
+    return f"{what} needs {_listed(list(missing))}, which this Python does not have{install}"
 
 
 def broken_sentence() -> str:
@@ -42,8 +62,14 @@ def broken_sentence() -> str:
 
 
 def interpreter() -> str:
-    """Write the running Python as a shell takes it: as it was called, else without the name of the user's home."""
+    """Write the running Python as a shell takes it.
+
+    As it was called, or from the current folder where it lies below that; else without the name of the user's home.
+    """
     called = sys.orig_argv[0] or sys.executable
+    with contextlib.suppress(ValueError, OSError):
+        below = str(Path(called).relative_to(Path.cwd()))
+        called = called if " " in below else below
     if not Path(called).is_absolute():
         return called
     if os.name == "nt":
@@ -70,7 +96,7 @@ def _how_to_install(missing: list[str]) -> str:
         return (
             ", and which your system keeps closed to pip: make an environment with "
             f"{python} -m venv {_ENVIRONMENT}, run zemo-diag with {inside}, "
-            f"and before that {inside} -m pip install {' '.join(PACKAGES)}"
+            f"and before that {inside} -m pip install {' '.join(dict.fromkeys((*PACKAGES, *missing)))}"
         )
     line = f"{python} -m pip install {' '.join(missing)}"
     if importlib.util.find_spec("pip") is None:

@@ -34,6 +34,10 @@ class InputError(ZemoDiagError):
     exit_code = EXIT_USAGE
 
 
+class MissingPackageError(InputError):
+    """A package of an extra is not there. The sentence has a line to type, and so is shown as it is."""
+
+
 class OutputError(ZemoDiagError):
     """A report cannot be written where it was asked for."""
 

@@ -18,8 +18,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .errors import InputError, OutputError
-from .extras import pip_command
+from .core_packages import PICTURE_PACKAGES, lacking_sentence
+from .errors import InputError, MissingPackageError, OutputError
 from .frames import Pixels, blank_pixels
 from .whole_files import check_place, write_whole
 
@@ -236,7 +236,7 @@ def require_pillow() -> _Pillow:
     try:
         return _Pillow(*(importlib.import_module(f"PIL.{name}") for name in ("Image", "ImageDraw", "ImageFont")))
     except ImportError as error:
-        raise InputError(f"pictures need Pillow: run {pip_command(['pillow'])}") from error
+        raise MissingPackageError(lacking_sentence("drawing pictures", list(PICTURE_PACKAGES.values()))) from error
 
 
 def why_no_pictures() -> str:

@@ -26,6 +26,14 @@ def say_line(text: str = "") -> None:
     _write_clean(bare_stderr(), text)
 
 
+def say_as_it_is(text: str) -> None:
+    """Write one line that must not be redacted: it holds a command, which has to work."""
+    stream = bare_stderr()
+    with contextlib.suppress(OSError):
+        stream.write(encodable(visible(text), stream.encoding or "ascii") + "\n")
+        stream.flush()
+
+
 def bare_stderr() -> TextIO:
     """Give stderr itself, for what draws on a terminal and knows what it writes there."""
     return sys.stderr.bare if isinstance(sys.stderr, _CleanStream) else sys.stderr
