@@ -581,6 +581,8 @@ def test_the_last_lines_say_where_everything_is(
     assert capsys.readouterr().err.splitlines()[-3:] == said
     assert zemo_diag.run(["phase3", lights.name, "-o", "out", "--only", "before"]) == 0
     assert capsys.readouterr().err.splitlines()[-3:] == [f"Masters: {masters}", *said[1:]]
+    assert zemo_diag.run(["phase3", lights.name, "-o", str(tmp_path / "out")]) == 0
+    assert capsys.readouterr().err.splitlines()[-3:] == said
     assert zemo_diag.run(["phase3", lights.name, "-o", "out", "--dry-run"]) == 0
     assert capsys.readouterr().err == ""
 

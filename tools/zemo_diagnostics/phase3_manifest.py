@@ -184,8 +184,8 @@ def in_the_way(folder: Path, names: list[str]) -> str:
     more = f" and {len(names) - 1} more" if len(names) > 1 else ""
     verb = "stand" if more else "stands"
     return (
-        f"'{folder / names[0]}'{more} {verb} where a file of this run goes, and zemo-diag did not make it, or it was "
-        "changed since: move it elsewhere, or name another folder"
+        f"'{names[0]}'{more} in '{folder}' {verb} where a file of this run goes, and zemo-diag did not make it, or it "
+        "was changed since: move it elsewhere, or name another folder"
     )
 
 

@@ -192,9 +192,11 @@ def phase3_verdict(run: RunPhase3) -> str:
 
 
 def places_words(run: RunPhase3, output: Path, log: str) -> list[str]:
-    """Say where masters, pictures and the log of a run are, as the user named the folder."""
+    """Say where masters, pictures and the log of a run are: in the folder as it was named, or by its name alone."""
     if run.dry_run:
         return []
+    if output.is_absolute() or ".." in output.parts:  # a full path tells more than it need
+        output = Path(output.resolve().name)
     builds = {BEFORE: [tile.before for tile in run.tiles], PATCHED: [tile.patched for tile in run.tiles]}
     rules = [rule for rule in run.rules if any(build and build.file for build in builds[rule])]
     pictures = sorted({str(output / Path(tile.picture).parent) for tile in run.tiles if tile.picture})
