@@ -145,7 +145,7 @@ def two_hdus(path: Path, **cards: int) -> Path:
     return path
 
 
-@pytest.mark.parametrize("pcount", [-2881, -2892, -5772, 10**18, 10**19])
+@pytest.mark.parametrize("pcount", [-13, -2892, -5772, 10**18, 10**19])  # 12 bytes of rows come to it
 @pytest.mark.parametrize("packed", [False, True])
 def test_a_size_that_cannot_be_ends_the_walk(tmp_path: Path, pcount: int, packed: bool) -> None:
     path = two_hdus(tmp_path / "a.fits", PCOUNT=pcount)
@@ -154,13 +154,13 @@ def test_a_size_that_cannot_be_ends_the_walk(tmp_path: Path, pcount: int, packed
         path.write_bytes(gzip.compress((tmp_path / "a.fits").read_bytes()))
     image = read_image_header(path)
     assert image.shape == (4, 6)
-    assert not has_extension(path, image, "ALPHA")
     if pcount < 0 or pcount > 1 << 62:
         with pytest.raises(FrameError, match="impossible size"):
             read_extension_header(path, "ALPHA")
+    assert not has_extension(path, image, "ALPHA")
 
 
-@pytest.mark.parametrize(("key", "value"), [("PCOUNT", -2881), ("GCOUNT", -1), ("NAXIS2", -7)])
+@pytest.mark.parametrize(("key", "value"), [("PCOUNT", -2892), ("GCOUNT", -240), ("NAXIS2", -720)])
 def test_a_table_of_negative_size_alone_in_a_file_says_so(tmp_path: Path, key: str, value: int) -> None:
     two_hdus(tmp_path / "two.fits", **{key: value})
     data = (tmp_path / "two.fits").read_bytes()

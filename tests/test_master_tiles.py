@@ -258,14 +258,14 @@ def test_an_image_of_more_axes_than_fits_allows_is_refused_at_once(tmp_path: Pat
         worker.load_frame({"path": str(tmp_path / "a.fits")})
 
 
-@pytest.mark.parametrize(("exposure", "total"), [("inf", None), ("1E308", None), ("-inf", None), ("nan", None)])
-def test_an_exposure_without_end_is_not_said(tmp_path: Path, exposure: str, total: float | None) -> None:
+@pytest.mark.parametrize("exposure", ["inf", "-inf", "nan", "1E308"])  # three times the last is infinity too
+def test_an_exposure_without_end_is_not_said(tmp_path: Path, exposure: str) -> None:
     group = save_group(tmp_path, shifted_frames(3))
     for entry in group:
         entry["header"] = {"EXPTIME": float(exposure), "GAIN": float("inf")}
     (made, _), _ = build(group, tmp_path / "out")
     header = fits.getheader(made[0])
-    assert (header.get("EXPTIME"), header.get("GAIN")) == (total, None)
+    assert not {"EXPTIME", "GAIN"} & set(header)
 
 
 @pytest.mark.parametrize("how", ["missing", "npy cut", "fits cut", "all nan"])
