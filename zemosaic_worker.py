@@ -631,6 +631,9 @@ def measure_master_signal(image: FloatArray) -> MasterSignal:
 # ------------------------------------------------------------------------------------------ frames of a tile
 
 
+_MAX_AXES = 999  # of an image, by the FITS standard
+
+
 class FrameError(RuntimeError):
     """A frame cannot be used; the message names it, without its folder."""
 
@@ -651,7 +654,7 @@ def _frame_path(entry: Mapping[str, Any]) -> Path:
     path = cache or entry.get("path_raw") or entry.get("path")
     if not path:
         raise FrameError("an entry of the group names no file")
-    return Path(path)
+    return Path(path).absolute()  # astropy would look for a folder called "~" in the home folder
 
 
 def _frame_name(entry: Mapping[str, Any]) -> str:
@@ -727,7 +730,10 @@ def _check_whole(path: Path, fits: Any) -> None:
             return
         file.seek(0)
         header = fits.Header.fromfile(file)
-        axes = [int(header.get(f"NAXIS{i}", 0)) for i in range(1, int(header.get("NAXIS", 0)) + 1)]
+        count = int(header.get("NAXIS", 0))
+        if count > _MAX_AXES:
+            raise FrameError(f"{path.name} says that its image has {count:,} axes, more than FITS allows")
+        axes = [int(header.get(f"NAXIS{i}", 0)) for i in range(1, count + 1)]
         needed = file.tell() + (abs(int(header["BITPIX"])) // 8 * math.prod(axes) if axes else 0)
     missing = needed - path.stat().st_size
     if missing > 0:
@@ -1315,7 +1321,9 @@ def _exposure_s(entry: Mapping[str, Any], frame: _LoadedFrame) -> float:
     for header in (frame.header, _entry_header(entry)):
         for key in ("EXPTIME", "EXPOSURE"):
             with contextlib.suppress(TypeError, ValueError):
-                return float(_value(header, key))
+                exposure_s = float(_value(header, key))
+                if math.isfinite(exposure_s):  # 1E400 is read as infinity
+                    return exposure_s
     return 0.0
 
 
@@ -1385,7 +1393,7 @@ def _master_header(
             value = _SERIAL.sub("", value) or None
         if isinstance(value, str | int | float) and (not isinstance(value, float) or math.isfinite(value)):
             header[key] = _ascii(value)
-    if aligned.exposure_s > 0:
+    if 0 < aligned.exposure_s < math.inf:
         header["EXPTIME"] = (aligned.exposure_s, "[s] summed exposure of the stacked frames")
     for key, value, comment in _zemosaic_cards(len(group), aligned, signal, job):
         header[key] = (_ascii(value), comment)

@@ -39,7 +39,7 @@ def random_data(dtype: str, shape: tuple[int, ...] = (13, 7)) -> Array:
     return rng.integers(limits.min, limits.max, shape, dtype=dtype, endpoint=True)
 
 
-@pytest.mark.parametrize("dtype", ["u1", "i2", "u2", "i4", "u4", "i8", "f4", "f8"])
+@pytest.mark.parametrize("dtype", ["u1", "i2", "u2", "i4", "u4", "i8", "u8", "f4", "f8"])
 @pytest.mark.parametrize("shape", [(13, 7), (3, 13, 7), (1, 13, 7)])
 @pytest.mark.parametrize("packed", [False, True])
 def test_bands_of_fits_rows_are_those_of_the_file(
@@ -87,6 +87,19 @@ def test_blank_does_not_count_where_an_offset_makes_integers_unsigned(tmp_path: 
     hdu.header["BLANK"] = -32768
     hdu.writeto(tmp_path / "a.fits")
     np.testing.assert_array_equal(opened(tmp_path / "a.fits", tmp_path)[0:1], fits.getdata(tmp_path / "a.fits"))
+
+
+@pytest.mark.parametrize("packed", [False, True])
+def test_unsigned_integers_of_64_bits_keep_every_bit(tmp_path: Path, packed: bool) -> None:
+    data = np.array([[0, 1, 2**53 + 1, 2**63 - 1, 2**63, 2**63 + 1, 2**64 - 1]], np.uint64)
+    path = tmp_path / "a.fits"
+    fits.PrimaryHDU(data).writeto(path)
+    if packed:
+        path = tmp_path / "a.fits.gz"
+        path.write_bytes(gzip.compress((tmp_path / "a.fits").read_bytes()))
+    rows = opened(path, tmp_path)[0:1]
+    assert rows.dtype == np.uint64
+    np.testing.assert_array_equal(rows, data)
 
 
 @pytest.mark.filterwarnings("ignore::astropy.utils.exceptions.AstropyUserWarning")
@@ -180,3 +193,27 @@ def test_which_frames_are_raw_mosaics(fixtures: Path) -> None:
     assert bayer.opencv_takes(raw)
     assert bayer.bayer_pattern(cube) is None  # although its BAYERPAT is still there
     assert bayer.bayer_pattern(cached) is None
+
+
+@pytest.mark.parametrize("dtype", ["u1", "i2", "u2", "f4"])
+@pytest.mark.parametrize("blank", [None, 7])
+@pytest.mark.parametrize("packed", [False, True])
+def test_opencv_takes_what_comes_as_a_type_that_it_knows(
+    tmp_path: Path, dtype: str, blank: int | None, packed: bool
+) -> None:
+    data = random_data(dtype, (40, 60)) if dtype != "f4" else np.ones((40, 60), np.float32)
+    hdu = fits.CompImageHDU(data) if packed else fits.PrimaryHDU(data)
+    if blank is not None and dtype != "f4":
+        hdu.header["BLANK"] = blank
+    hdu.header["BAYERPAT"] = "GRBG"
+    hdu.writeto(tmp_path / "a.fits")
+    frame = look_at(tmp_path / "a.fits", tmp_path)
+    assert isinstance(frame, Frame)
+    assert bayer.bayer_pattern(frame) == "GRBG"
+    assert bayer.opencv_takes(frame) is (open_frame(frame, tmp_path).dtype in (np.uint8, np.uint16))
+    assert bayer.opencv_takes(frame) is (dtype == "u2" or (dtype == "u1" and blank is None))
+
+
+def test_rows_of_another_type_than_opencv_takes_are_refused() -> None:
+    with pytest.raises(FrameError, match="frame holds float32, and OpenCV demosaics"):
+        bayer.Debayered(random_data("f4"), "GRBG")

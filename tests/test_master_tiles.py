@@ -249,6 +249,25 @@ def spoil(entries: list[dict[str, Any]], index: int, how: str) -> str:
     return Path(entries[index]["path_raw"]).name
 
 
+def test_an_image_of_more_axes_than_fits_allows_is_refused_at_once(tmp_path: Path) -> None:
+    fits.PrimaryHDU(np.ones((4, 6), np.float32)).writeto(tmp_path / "a.fits")
+    data = (tmp_path / "a.fits").read_bytes()
+    more = data.replace(b"NAXIS   =                    2", b"NAXIS   =           2147483648")
+    (tmp_path / "a.fits").write_bytes(more)
+    with pytest.raises(worker.FrameError, match=r"a\.fits says that its image has 2,147,483,648 axes"):
+        worker.load_frame({"path": str(tmp_path / "a.fits")})
+
+
+@pytest.mark.parametrize("exposure", ["inf", "-inf", "nan", "1E308"])  # three times the last is infinity too
+def test_an_exposure_without_end_is_not_said(tmp_path: Path, exposure: str) -> None:
+    group = save_group(tmp_path, shifted_frames(3))
+    for entry in group:
+        entry["header"] = {"EXPTIME": float(exposure), "GAIN": float("inf")}
+    (made, _), _ = build(group, tmp_path / "out")
+    header = fits.getheader(made[0])
+    assert not {"EXPTIME", "GAIN"} & set(header)
+
+
 @pytest.mark.parametrize("how", ["missing", "npy cut", "fits cut", "all nan"])
 @pytest.mark.parametrize("index", [0, 2], ids=["a frame", "the reference"])
 def test_a_frame_that_cannot_be_read_is_left_out_and_named(how: str, index: int, tmp_path: Path) -> None:

@@ -330,6 +330,18 @@ def test_damaged_files_are_errors_and_tables_are_not(tmp_path: Path) -> None:
     assert (report.source.files, report.source.frames, exit_code(report)) == (5, 4, 1)
 
 
+@pytest.mark.parametrize("key", ["ZMT_ID", "MT_NFRAMES", "ZMT_EVF"])
+def test_a_card_without_end_is_not_said(tmp_path: Path, key: str) -> None:
+    path = write_master(tmp_path / "a.fits", star_field(SHAPE), **{key: 11111})
+    data = path.read_bytes()
+    assert b" 11111 " in data
+    path.write_bytes(data.replace(b" 11111 ", b" 1E400 "))
+    report = measured(tmp_path)
+    cards = tile_of(report).cards
+    assert None in (cards.zmt_id, cards.frames_stacked, cards.valid_fraction)
+    assert codes(report) == []
+
+
 @pytest.mark.parametrize(("files", "words"), [(1, "The folder's only file holds none."), (2, "None of the 2 files")])
 def test_a_folder_without_any_master_never_passes(tmp_path: Path, files: int, words: str) -> None:
     for i in range(files):

@@ -383,6 +383,48 @@ def test_a_truncated_frame_is_named_and_the_others_are_stacked(lights: Path, tmp
     assert [tile["patched"]["stacked"] for tile in ran.run["tiles"]] == [3, 2]
 
 
+def test_a_folder_that_no_system_could_make_is_one_sentence(
+    lights: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for output in (tmp_path / ("x" * 300), tmp_path / ("x" * 300) / "out"):
+        assert zemo_diag.run(["phase3", str(lights), "-o", str(output), "-q"]) == 2
+        assert "name another" in capsys.readouterr().err
+
+
+@pytest.mark.skipif(os.name == "nt", reason="links need a right there")
+def test_a_loop_of_links_is_one_sentence(lights: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "one").symlink_to(tmp_path / "other")
+    (tmp_path / "other").symlink_to(tmp_path / "one")
+    assert zemo_diag.run(["phase3", str(tmp_path / "one"), "-o", str(tmp_path / "out"), "-q"]) == 2
+    assert "leads in a circle of links" in capsys.readouterr().err
+    assert zemo_diag.run(["phase3", str(lights), "-o", str(tmp_path / "one" / "out"), "-q"]) == 2
+    assert "there is no folder" in capsys.readouterr().err
+    for name in ("before", "phase3.log", "phase3.json"):
+        out = tmp_path / f"out of {name}"
+        out.mkdir()
+        (out / name).symlink_to(out / name)
+        assert zemo_diag.run(["phase3", str(lights), "-o", str(out), "-q", "--force"]) == 2
+        assert f"{name}' is no " in capsys.readouterr().err
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="pipes of POSIX")
+@pytest.mark.parametrize("name", ["phase3.json", "phase3.log", LOCK_NAME])
+def test_a_pipe_in_the_place_of_our_own_file_is_never_waited_for(
+    lights: Path, tmp_path: Path, name: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "out").mkdir()
+    os.mkfifo(tmp_path / "out" / name)
+    assert Ran(lights, tmp_path / "out", "--force").code == 2
+    assert f"{name}' is no regular file" in capsys.readouterr().err
+
+
+def test_masters_are_no_lights(lights: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    built = Ran(lights, tmp_path / "out", "--only", "patched")
+    again = Ran(built.out / "patched", tmp_path / "again", "--only", "patched")
+    assert (built.code, again.code) == (0, 2)
+    assert "master_tile_001.fits: it is a master tile, not a light" in capsys.readouterr().err
+
+
 def test_a_frame_without_values_is_named(lights: Path, tmp_path: Path) -> None:
     dead = sorted((lights / "tile_eq").iterdir())[0]
     header = fits.getheader(dead)

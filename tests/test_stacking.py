@@ -67,6 +67,43 @@ def test_the_header_says_what_went_in_and_nothing_private(lights: Path, tmp_path
     assert not {"SITELAT", "SITELONG", "TELESCOP", "DATE-OBS"} & set(header)
 
 
+@pytest.mark.parametrize(
+    ("key", "value", "written"),
+    [("GAIN", "1E400", False), ("GAIN", "-1E400", False), ("EXPTIME", "1E400", False), ("EXPTIME", "1E308", True)],
+)
+def test_a_card_that_fits_cannot_hold_is_left_out(
+    lights: Path, tmp_path: Path, key: str, value: str, written: bool
+) -> None:
+    for path in lights.iterdir():
+        data = path.read_bytes()
+        start = data.index(f"{key:<8}=".encode("ascii"))
+        path.write_bytes(data[:start] + f"{key:<8}= {value:>20}".encode("ascii") + data[start + 30 :])
+    stack(lights, tmp_path / "a.fits", debayer=False)
+    header = fits.getheader(tmp_path / "a.fits")
+    assert (key in header, header["NCOMBINE"]) == (written, 12)
+    assert ("TOTALEXP" in header) is (key == "GAIN")  # twelve times 1E308 is more than a card holds
+
+
+def test_mosaics_of_bytes_with_a_blank_value_are_stacked_as_they_are(tmp_path: Path) -> None:
+    (tmp_path / "lights").mkdir()
+    for number in range(3):
+        hdu = fits.PrimaryHDU(np.arange(240, dtype=np.uint8).reshape(12, 20))
+        hdu.header["BAYERPAT"], hdu.header["BLANK"] = "GRBG", 7
+        hdu.writeto(tmp_path / "lights" / f"{number}.fit")
+    done = stack(tmp_path / "lights", tmp_path / "a.fits")
+    assert (done.frames, done.shape, done.empty) == (3, (12, 20), 1)
+    with fits.open(tmp_path / "a.fits") as hdus:
+        assert np.isnan(hdus[0].data[0, 7])
+        assert hdus[0].header["BAYERPAT"] == "GRBG"
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="pipes of POSIX")
+def test_a_pipe_in_the_place_of_the_stack_is_never_waited_for(lights: Path, tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "a.fits")
+    with pytest.raises(OutputError, match="never overwritten"):
+        stack(lights, tmp_path / "a.fits", force=True)
+
+
 def test_nothing_is_overwritten_unasked_and_an_old_stack_is_no_frame(lights: Path, tmp_path: Path) -> None:
     output = lights / "stack.fits"
     stack(lights, output, debayer=False)

@@ -10,10 +10,14 @@ from typing import Any
 import numpy as np
 
 from .entries import Frame
-from .frames import Pixels, RowSource, row_range
+from .errors import FrameError
+from .frames import Pixels, RowSource, row_range, rows_dtype
 from .headers import card
 
 PATTERNS = frozenset({"RGGB", "BGGR", "GRBG", "GBRG"})
+
+# The types that OpenCV demosaics.
+_OPENCV_TYPES = (np.uint8, np.uint16)
 
 # Bilinear demosaicing looks one pixel around; an even margin keeps the pattern's phase.
 _MARGIN = 2
@@ -37,10 +41,7 @@ def bayer_pattern(frame: Frame) -> str | None:
 
 def opencv_takes(frame: Frame) -> bool:
     """Tell whether a frame's numbers are of a type that OpenCV demosaics: uint8 or uint16."""
-    if frame.header is None:
-        return False
-    cards, scaled = frame.header.cards, {8: 0.0, 16: 32768.0}
-    return bool(card(cards, "BSCALE", 1) == 1 and scaled.get(frame.header.bitpix) == card(cards, "BZERO", 0))
+    return frame.header is not None and rows_dtype(frame.header) in _OPENCV_TYPES
 
 
 @dataclass(frozen=True)
@@ -52,6 +53,11 @@ class Debayered:
 
     frame: RowSource
     pattern: str
+
+    def __post_init__(self) -> None:
+        """Refuse, as `FrameError`, a file whose rows come in another type than its header says."""
+        if self.frame.dtype not in _OPENCV_TYPES:
+            raise FrameError(f"{self.name} holds {self.frame.dtype}, and OpenCV demosaics uint8 and uint16 only")
 
     @property
     def name(self) -> str:

@@ -22,12 +22,29 @@ def _names(tile: TileGating, *modes: str) -> tuple[str, ...]:
     Level.WARNING,
     "A file holds no usable frame",
     needs="source",
-    remedy="Copy it again from where it came, or move it out of the folder; ZeMosaic would skip it or stop on it.",
+    remedy="Copy it again from where it came, or move it out of the folder; ZeMosaic would skip it, stop on it, or "
+    "take a master tile for a light.",
 )
 def unusable_files(source: Source) -> Iterator[Found]:
-    """A file with a frame's suffix that cannot be stacked: empty, cut off, damaged, a table, not FITS at all."""
+    """A file with a frame's suffix that is no light: empty, cut off, damaged, a table, not FITS at all; or made of
+    lights, such as a master tile or a stack."""
     for file in source.unusable:
         yield Found(f"{file.name}: {file.reason}.", evidence=(file.name,))
+
+
+@check(
+    "ZD002",
+    Level.WARNING,
+    "A folder cannot be looked into",
+    needs="source",
+    remedy="Give yourself the right to read it, or move its frames to where they can be read, and run again; if none "
+    "are in it, let it be.",
+)
+def unread_folders(source: Source) -> Iterator[Found]:
+    """A sub-folder may not be read, went away meanwhile, or lies so deep that its path is too long for the system.
+    Frames in it are in no number of this report; the other folders were read all the same."""
+    for folder in source.unread_folders:
+        yield Found(f"{folder.name}: {folder.reason}.", evidence=(folder.name,))
 
 
 @check(

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from .contact_sheet import ContactSheet
-from .entries import Scan, scan_folder
+from .entries import Scan, check_folder, in_lines, scan_folder
 from .errors import InputError
 from .findings import Evidence, find
 from .functions_under_test import (
@@ -69,15 +69,14 @@ def _read(folder: Path, grouping: GroupingOptions, say: Say) -> _Run:
     )
     files = len(scan.frames) + len(scan.unusable)
     name = folder.resolve().name or "."
-    return _Run(Source(name, files, len(scan.frames), scan.unusable, used), tiles, functions)
+    source = Source(name, files, len(scan.frames), scan.unusable, used, scan.unread_folders)
+    return _Run(source, tiles, functions)
 
 
 def _nothing_usable(scan: Scan) -> InputError:
     """Say why each file of a folder without any frame cannot be used."""
-    lines = [f"{file.name}: {file.reason}" for file in scan.unusable[:20]]
-    if len(scan.unusable) > 20:
-        lines.append(f"and {len(scan.unusable) - 20} more")
-    return InputError(f"none of the {len(scan.unusable)} files in '{scan.folder}' holds a frame:", *lines)
+    what = f"none of the {len(scan.unusable)} files in '{scan.folder}' holds a frame:"
+    return InputError(what, *in_lines((*scan.unread_folders, *scan.unusable)))
 
 
 def run_gating(folder: Path, grouping: GroupingOptions, *, requested: bool, say: Say) -> Report:
@@ -185,7 +184,8 @@ def run_masters(folder: Path, *, sheet: ContactSheet | None = None, say: Say) ->
         sheet.close()
     masters = gather(measured, scan)
     frames = len(scan.masters) + len(scan.damaged)
-    source = Source(folder.resolve().name or ".", scan.files, frames, scan.no_pictures, "file")
+    name = folder.resolve().name or "."
+    source = Source(name, scan.files, frames, scan.no_pictures, "file", scan.unread_folders)
     report = assemble(
         "masters",
         source,
@@ -221,6 +221,8 @@ def run_phase3(
         Where there is nothing to build, or the masters cannot go there.
     """
     frames = folder or output / FRAMES_NAME
+    if folder is not None:
+        check_folder(folder)
     check_output_folder(folder, output)
     functions = load_master_tile_functions()
     shaping = (*grouping.described(), *options.described())

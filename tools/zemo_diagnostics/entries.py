@@ -7,7 +7,7 @@ An entry has the form in which ZeMosaic hands frames to Phase 3: ``path``, ``pat
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,8 +15,8 @@ from typing import Any
 
 import numpy as np
 
-from .errors import FrameError, InputError
-from .headers import ImageHeader, card, read_image_header
+from .errors import FrameError, InputError, no_access
+from .headers import ImageHeader, card, check_regular, has_extension, read_image_header
 from .pointing import frame_center_deg
 from .redaction import split_unit
 from .results import UnusableFile
@@ -30,8 +30,18 @@ UNREADABLE_SUFFIXES = (".z", ".bz2", ".xz", ".zip", ".7z", ".rar")
 # How the SWCREATE card of our own stacks begins.
 OWN_STACK = "zemo-diag"
 
+# The extension that master tiles and mosaics carry, and lights never do.
+ALPHA_NAME = "ALPHA"
+
 # Reading headers waits for the disk; a few files at once keep it busy, more would only seek more.
 READER_THREADS = 8
+
+# Windows: a folder that leads to another place, and the attributes (hidden, system) of "$RECYCLE.BIN" and its like.
+_JUNCTION = 0xA0000003
+_HIDDEN_BY_SYSTEM = 0x2 | 0x4
+
+# An error names no more files than this.
+_MOST_LINES = 20
 
 Progress = Callable[[int, int], None]
 
@@ -72,12 +82,41 @@ class Frame:
 
 
 @dataclass(frozen=True)
+class Listing:
+    """The names of a folder and its sub-folders, before anything is opened.
+
+    Attributes
+    ----------
+    folder : Path
+        Absolute: astropy takes a path that begins with ``~`` for the home folder, though it is a folder's name.
+    files : tuple of Path
+        Those that look like frames, ordered by folder and name.
+    unread_folders : tuple of UnusableFile
+        The sub-folders that could not be looked into, each with the reason.
+    """
+
+    folder: Path
+    files: tuple[Path, ...]
+    unread_folders: tuple[UnusableFile, ...]
+
+    def name_of(self, path: Path) -> str:
+        """Give a path below the folder, with forward slashes."""
+        return path.relative_to(self.folder).as_posix()
+
+    def nothing_found(self, sentence: str) -> InputError:
+        """Make the error of a folder that holds nothing to look at, with the sub-folders where it may be."""
+        more = "; not looked into:" if self.unread_folders else ""
+        return InputError(sentence + more, *in_lines(self.unread_folders))
+
+
+@dataclass(frozen=True)
 class Scan:
-    """A folder's frames, in the order of their names, and the files that hold none."""
+    """A folder's frames in the order of their names, the files that hold none, and sub-folders that are shut."""
 
     folder: Path
     frames: tuple[Frame, ...]
     unusable: tuple[UnusableFile, ...]
+    unread_folders: tuple[UnusableFile, ...] = ()
 
 
 def scan_folder(folder: Path, progress: Progress | None = None) -> Scan:
@@ -95,42 +134,108 @@ def scan_folder(folder: Path, progress: Progress | None = None) -> Scan:
     InputError
         Where the folder is missing, is a file, or holds no frame at all.
     """
-    files = frame_files(folder)
-    if not files:
-        raise InputError(
+    listing = list_files(folder)
+    if not listing.files:
+        raise listing.nothing_found(
             f"no frame in '{folder}': looked for {' '.join(FITS_SUFFIXES)} (also .gz, .fz) and .npy files, "
             "in sub-folders too; name the folder that holds your lights"
         )
     frames: list[Frame] = []
     unusable: list[UnusableFile] = []
-    for done, looked_at in enumerate(_look_at_all(folder, files), start=1):
+    for done, looked_at in enumerate(_look_at_all(listing), start=1):
         if isinstance(looked_at, Frame):
             frames.append(looked_at)
         else:
             unusable.append(looked_at)
         if progress is not None:
-            progress(done, len(files))
-    return Scan(folder, tuple(frames), tuple(unusable))
+            progress(done, len(listing.files))
+    return Scan(folder, tuple(frames), tuple(unusable), listing.unread_folders)
 
 
-def frame_files(folder: Path) -> list[Path]:
-    """List the files that look like frames, ordered by folder and name."""
-    if not folder.exists():
-        raise InputError(f"no such folder: '{folder}'; check the path (quote it if it holds spaces)")
-    if not folder.is_dir():
-        raise InputError(f"'{folder}' is a file: name the folder that holds it")
+def check_folder(folder: Path) -> Path:
+    """Give the absolute path of a folder of frames.
+
+    Raises
+    ------
+    InputError
+        Where it is missing, is a file, or cannot be looked into.
+    """
     try:
-        os.scandir(folder).close()
+        place = folder.absolute()
+        os.scandir(place).close()
+    except (FileNotFoundError, NotADirectoryError) as error:
+        if isinstance(error, NotADirectoryError) and folder.exists():
+            raise InputError(f"'{folder}' is a file: name the folder that holds it") from None
+        raise InputError(f"no such folder: '{folder}'; check the path (quote it if it holds spaces)") from None
     except OSError as error:
-        raise InputError(f"'{folder}' cannot be read ({error.strerror}): check its permissions") from error
-    return [path for path in _walk(folder) if _looks_like_a_frame(path.name)]
+        raise InputError(f"'{folder}' {no_access(error)}") from error
+    return place
 
 
-def _walk(folder: Path) -> Iterator[Path]:
-    """Give all visible files below a folder, in a stable order, following no links to folders."""
-    for base, folders, names in os.walk(folder):
-        folders[:] = sorted(name for name in folders if not name.startswith("."))
-        yield from (Path(base, name) for name in sorted(names) if not name.startswith("."))
+def list_files(folder: Path) -> Listing:
+    """List the files of a folder that look like frames, in a stable order, following no links to folders.
+
+    Raises
+    ------
+    InputError
+        As `check_folder`; a sub-folder that cannot be looked into is named in the listing, and the others go on.
+    """
+    top = check_folder(folder)
+    files: list[Path] = []
+    unread: list[UnusableFile] = []
+    waiting = [str(top)]
+    while waiting:
+        base = waiting.pop()
+        try:
+            folders, inside = _contents(base)
+        except OSError as error:
+            unread.append(UnusableFile(f"{Path(base).relative_to(top).as_posix()}/", f"it {no_access(error)}"))
+            continue
+        files.extend(map(Path, inside))
+        waiting.extend(reversed(folders))
+    return Listing(top, tuple(files), tuple(unread))
+
+
+def _contents(folder: str) -> tuple[list[str], list[str]]:
+    """Give the paths of the folders in a folder that are walked, and of its frames, both in order, hidden ones not."""
+    folders: list[str] = []
+    files: list[str] = []
+    with os.scandir(folder) as found:
+        for entry in found:
+            if entry.name.startswith("."):
+                continue
+            if _is_folder(entry):
+                folders += [entry.path] if _is_walked(entry) else []
+            elif _looks_like_a_frame(entry.name):
+                files.append(entry.path)
+    return sorted(folders), sorted(files)
+
+
+def _is_folder(entry: os.DirEntry[str]) -> bool:
+    """Tell whether a name is that of a folder, or of a link to one; one that cannot be asked counts as a file."""
+    try:
+        return entry.is_dir()
+    except OSError:
+        return False
+
+
+def _is_walked(entry: os.DirEntry[str]) -> bool:
+    """Tell whether a folder is looked into: no link, on Windows no junction, and none of the system's own there."""
+    if entry.is_symlink():
+        return False
+    try:
+        status = entry.stat(follow_symlinks=False)
+    except OSError:
+        return True  # looking into it will say what is wrong
+    attributes = getattr(status, "st_file_attributes", 0)
+    is_junction = getattr(status, "st_reparse_tag", 0) == _JUNCTION
+    return not is_junction and attributes & _HIDDEN_BY_SYSTEM != _HIDDEN_BY_SYSTEM
+
+
+def in_lines(files: Sequence[UnusableFile]) -> list[str]:
+    """Name files that cannot be used, a line each, for the details of an error; no more than twenty."""
+    lines = [f"{file.name}: {file.reason}" for file in files[:_MOST_LINES]]
+    return lines + ([f"and {len(files) - _MOST_LINES} more"] if len(files) > _MOST_LINES else [])
 
 
 def _looks_like_a_frame(name: str) -> bool:
@@ -142,11 +247,11 @@ def _looks_like_a_frame(name: str) -> bool:
     return suffix in FITS_SUFFIXES or suffix == ".npy"
 
 
-def _look_at_all(folder: Path, files: Iterable[Path]) -> Iterator[Frame | UnusableFile]:
+def _look_at_all(listing: Listing) -> Iterator[Frame | UnusableFile]:
     """Look at the files, several at once, in order."""
     pool = ThreadPoolExecutor(READER_THREADS, thread_name_prefix="headers")
     try:
-        yield from pool.map(lambda path: look_at(path, folder), files)
+        yield from pool.map(lambda path: look_at(path, listing.folder), listing.files)
     except BaseException:
         pool.shutdown(wait=False, cancel_futures=True)  # a file that does not answer must not hold up Ctrl-C
         raise
@@ -157,8 +262,6 @@ def look_at(path: Path, folder: Path) -> Frame | UnusableFile:
     """Read one file's header; a file that holds no frame comes back with the reason why."""
     name = path.relative_to(folder).as_posix()
     try:
-        if not path.is_file():
-            raise FrameError("it is no regular file (a broken link, a folder, a pipe?)")
         if path.suffix.lower() in UNREADABLE_SUFFIXES:
             raise FrameError(f"{path.suffix} compression is not read by ZeMosaic's FITS reader: decompress it first")
         if path.suffix.lower() == ".npy":
@@ -176,13 +279,22 @@ def _fits_frame(path: Path, name: str) -> Frame:
     if not (len(image.shape) == 2 or (len(image.shape) == 3 and image.shape[0] in (1, 3))):
         size = " × ".join(map(str, image.shape))
         raise FrameError(f"its image is {size}: a frame is one plane, or three for colour")
-    if is_own_stack(image.cards):
-        raise FrameError("it is a stack that zemo-diag made, not a light")
+    _refuse_results(path, image)
     center = frame_center_deg(image)
     entry: dict[str, Any] = {"path": str(path), "path_raw": str(path), "header": image.cards}
     if center is not None:
         entry |= {"RA": center[0], "DEC": center[1], "center": center}
     return Frame(path, name, entry, image.shape, image, _telescope(image))
+
+
+def _refuse_results(path: Path, image: ImageHeader) -> None:
+    """Refuse what was made of lights: a stack of our own, a master tile, a mosaic."""
+    if is_own_stack(image.cards):
+        raise FrameError("it is a stack that zemo-diag made, not a light")
+    if card(image.cards, "ZMT_TYPE"):
+        raise FrameError("it is a master tile, not a light")
+    if has_extension(path, image, ALPHA_NAME):
+        raise FrameError("it has an ALPHA extension, as master tiles and mosaics do: it is no light")
 
 
 def is_own_stack(header: Any) -> bool:
@@ -192,6 +304,7 @@ def is_own_stack(header: Any) -> bool:
 
 def _npy_frame(path: Path, name: str) -> Frame:
     """Describe a frame that ZeMosaic's Phase 1 cached; its entry has no header."""
+    check_regular(path)
     try:
         array = np.load(path, mmap_mode="r", allow_pickle=False)
     except (ValueError, EOFError, OSError):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+
 EXIT_CLEAN = 0
 EXIT_FINDINGS = 1
 EXIT_USAGE = 2
@@ -52,3 +54,17 @@ class FrameError(ZemoDiagError):
 
 class NoImageError(FrameError):
     """A whole file that simply holds no image, such as a table: nothing of it was lost."""
+
+
+_NO_ACCESS = {
+    errno.EACCES: "may not be read: check its permissions, and those of the folders above it",
+    errno.EPERM: "may not be read: check its permissions, and those of the folders above it",
+    errno.ELOOP: "leads in a circle of links",
+    errno.ENAMETOOLONG: "has a path that is too long for this system",
+    errno.ENOENT: "went away meanwhile, or has a path that is too long for this system",
+}
+
+
+def no_access(error: OSError) -> str:
+    """Say what keeps out of a folder, to go on after its name: what is wrong, and what to do where that can be said."""
+    return _NO_ACCESS.get(error.errno or 0, f"cannot be read: {error.strerror or type(error).__name__}")

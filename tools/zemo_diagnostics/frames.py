@@ -32,6 +32,7 @@ _STORED: dict[int, str] = {8: "u1", 16: ">i2", 32: ">i4", 64: ">i8", -32: ">f4",
 _UNSIGNED: dict[tuple[int, float], tuple[str, int]] = {
     (16, 32768.0): ("u2", 0x8000),
     (32, 2147483648.0): ("u4", 0x80000000),
+    (64, 9223372036854775808.0): ("u8", 0x8000000000000000),
 }
 
 
@@ -305,6 +306,11 @@ def _fits_planes(path: Path, header: ImageHeader) -> StoredPlanes:
         bzero=float(card(header.cards, "BZERO", 0.0)),
         blank=int(blank) if header.bitpix > 0 and isinstance(blank, int) else None,
     )
+
+
+def rows_dtype(header: ImageHeader) -> np.dtype[Any]:
+    """Give the type in which the rows of a FITS image come, by its header alone."""
+    return _fits_planes(Path(), header).dtype
 
 
 def _npy(path: Path) -> RowSource:

@@ -7,6 +7,8 @@ makes ten thousand files no trouble. The image may sit in a later HDU (always so
 from __future__ import annotations
 
 import gzip
+import math
+import os
 import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -16,13 +18,18 @@ from typing import Any, BinaryIO, cast
 
 from astropy.io import fits
 
-from .errors import FrameError, NoImageError
+from .errors import FrameError, NoImageError, no_access
 
 BLOCK = 2880
 CARD = 80
 
 # A header longer than this is no header (the longest known real one is under a tenth of it).
 MAX_HEADER_BLOCKS = 1000
+
+# No file is larger; a header that says so is damaged.
+_MAX_DATA_BYTES = 1 << 62
+
+GZIP_MAGIC = b"\x1f\x8b"
 
 _STRUCTURE = "SIMPLE XTENSION BITPIX NAXIS PCOUNT GCOUNT GROUPS BSCALE BZERO BLANK ZIMAGE ZBITPIX ZNAXIS"
 _OBSERVATION = (
@@ -51,8 +58,8 @@ class ImageHeader:
         NumPy order: (H, W), or as in the file for cubes, (planes, H, W).
     bitpix : int
         FITS code of the stored type.
-    data_offset : int
-        Byte in the (decompressed) file where the pixels start.
+    data_offset, data_end : int
+        Bytes in the (decompressed) file where the pixels start, and where the next HDU would.
     tile_compressed : bool
         Whether the pixels are stored as a tile-compressed table.
     """
@@ -62,6 +69,7 @@ class ImageHeader:
     shape: tuple[int, ...]
     bitpix: int
     data_offset: int
+    data_end: int
     tile_compressed: bool
 
 
@@ -82,11 +90,32 @@ def card_int(header: Any, key: str, default: int) -> int:
         return default
 
 
+def is_number(value: Any) -> bool:
+    """Tell whether a card's value is a finite number: 1E400, which is read as infinity, is none."""
+    return isinstance(value, int | float) and math.isfinite(value)
+
+
+def check_regular(path: Path) -> None:
+    """Refuse what is no regular file: whoever opens a pipe waits for ever.
+
+    Raises
+    ------
+    FrameError
+        It is none, or cannot be asked.
+    """
+    try:
+        regular = path.is_file()
+    except OSError as error:
+        raise FrameError(f"it {no_access(error)}") from None
+    if not regular:
+        raise FrameError("it is no regular file (a broken link, a folder, a pipe?)")
+
+
 def open_bytes(path: Path) -> BinaryIO:
     """Open a file for reading, through gzip where its first bytes say so."""
     stream = path.open("rb")
     try:
-        gzipped = stream.read(2) == b"\x1f\x8b"
+        gzipped = stream.read(2) == GZIP_MAGIC
         stream.seek(0)
     except BaseException:
         stream.close()
@@ -134,8 +163,33 @@ def read_extension_header(path: Path, name: str) -> ImageHeader | None:
     return _read(path, lambda stream: _named_image(stream, name))
 
 
+def has_extension(path: Path, image: ImageHeader, name: str) -> bool:
+    """Tell whether an image extension of a name follows a file's image; what follows and cannot be read is none.
+
+    The size of the file says whether anything follows: a file that holds its image alone is not opened again.
+    """
+    try:
+        extension = read_extension_header(path, name) if _goes_on(path, image.data_end) else None
+    except (FrameError, OSError):
+        return False
+    return extension is not None and extension.hdu != image.hdu
+
+
+def _goes_on(path: Path, data_end: int) -> bool:
+    """Tell whether a file, or what is gzipped in it, may hold more than its first bytes up to `data_end`."""
+    size = path.stat().st_size
+    if size == data_end:
+        return False
+    with path.open("rb") as file:
+        if file.read(2) != GZIP_MAGIC:
+            return size > data_end
+        file.seek(-4, os.SEEK_END)  # the last of its members tells its unpacked size there, modulo 2**32
+        return int.from_bytes(file.read(4), "little") != data_end % (1 << 32)
+
+
 def _read(path: Path, find: Callable[[BinaryIO], ImageHeader | None]) -> ImageHeader | None:
     """Let a function find an image in a file; whatever goes wrong is a sentence."""
+    check_regular(path)
     try:
         with open_bytes(path) as stream:
             image = find(stream)
@@ -174,7 +228,7 @@ def _images(stream: BinaryIO) -> Iterator[ImageHeader]:
         image = _image_of(primary, header, hdu, offset)
         if image is not None:
             yield image
-        stream.seek(offset + _padded(_data_bytes(header)))
+        stream.seek(_data_end(header, offset))
         header, hdu = _read_cards(stream, b"XTENSION"), hdu + 1
 
 
@@ -188,18 +242,25 @@ def _read_cards(stream: BinaryIO, first_key: bytes) -> fits.Header | None:
             if first_key == b"XTENSION":  # padding or junk after the last HDU is common and harmless
                 return None
             raise FrameError("it is not a FITS file, whatever its name says: its first card is not SIMPLE")
+        capitals = block.upper()
         for start in range(0, len(block), CARD):
-            text = block[start : start + CARD]
-            key = text[:8].rstrip()
-            if key == b"HIERARCH":
-                key = text[8:].partition(b"=")[0].strip()
-            if key == b"END":
+            key = capitals[start : start + 8].strip()
+            if key in _KEPT or _odd_keyword(key, capitals, start) in _KEPT:
+                kept.append(block[start : start + CARD])
+            elif key == b"END" and block.startswith(key, start):
                 return fits.Header.fromstring(b"".join(kept))
-            if key in _KEPT:
-                kept.append(text)
     if first_key == b"XTENSION" or not started:
         return None
     raise FrameError("its header is cut off before the END card: copy or download it again")
+
+
+def _odd_keyword(key: bytes, capitals: bytes, start: int) -> bytes:
+    """Give the keyword of a HIERARCH card, or of one whose "=" stands too far left, where astropy takes it too."""
+    if key == b"HIERARCH":
+        return capitals[start + 8 : start + CARD].partition(b"=")[0].strip()
+    if b"=" in key and b"= " in capitals[start : start + 9]:
+        return key.partition(b"=")[0].strip()
+    return key
 
 
 def _blocks(stream: BinaryIO) -> Iterator[bytes]:
@@ -224,9 +285,10 @@ def _image_of(primary: fits.Header, header: fits.Header, hdu: int, offset: int) 
     bitpix = card_int(header, "ZBITPIX" if compressed else "BITPIX", 0)
     if bitpix not in (8, 16, 32, 64, -32, -64):
         raise FrameError(f"its BITPIX is {bitpix}, which FITS does not know")
-    if not all(isinstance(card(cards, key, 1), int | float) for key in ("BSCALE", "BZERO")):
+    if not all(is_number(card(cards, key, 1)) for key in ("BSCALE", "BZERO")):
         raise FrameError("its BSCALE or BZERO card is not a number")
-    return ImageHeader(cards, hdu, shape, bitpix, offset, compressed)
+    end = _data_end(header, offset) if compressed else offset + _padded(abs(bitpix) // 8 * prod(shape))
+    return ImageHeader(cards, hdu, shape, bitpix, offset, end, compressed)
 
 
 def _merged(primary: fits.Header, header: fits.Header) -> fits.Header:
@@ -247,13 +309,16 @@ def _shape(header: fits.Header, prefix: str) -> tuple[int, ...]:
         raise FrameError("its header does not say the size of its image (NAXIS cards)") from None
 
 
-def _data_bytes(header: fits.Header) -> int:
-    """Give the size of an HDU's data without the padding (FITS standard 4.0, section 4.4.1)."""
+def _data_end(header: fits.Header, offset: int) -> int:
+    """Give the byte at which an HDU ends whose data begin at `offset` (FITS standard 4.0, section 4.4.1)."""
     shape = _shape(header, "")
     if not shape:
-        return 0
+        return offset
     parameters, groups = card_int(header, "PCOUNT", 0), card_int(header, "GCOUNT", 1)
-    return abs(card_int(header, "BITPIX", 8)) // 8 * groups * (parameters + prod(shape))
+    size = abs(card_int(header, "BITPIX", 8)) // 8 * groups * (parameters + prod(shape))
+    if not 0 <= size < _MAX_DATA_BYTES:
+        raise FrameError("its header gives its data an impossible size (NAXIS, PCOUNT or GCOUNT cards)")
+    return offset + _padded(size)
 
 
 def _padded(size: int) -> int:

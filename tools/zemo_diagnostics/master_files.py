@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from .entries import FITS_SUFFIXES, UNREADABLE_SUFFIXES, Progress, frame_files
-from .errors import FrameError, InputError, NoImageError
+from .entries import ALPHA_NAME, FITS_SUFFIXES, UNREADABLE_SUFFIXES, Progress, list_files
+from .errors import FrameError, NoImageError
 from .headers import ImageHeader, card, read_extension_header, read_image_header
 from .results import UnusableFile
 from .results_masters import MasterCards
 
-ALPHA_NAME = "ALPHA"
 MASTER_TYPE = "Master Tile"
 
 
@@ -47,11 +47,15 @@ class MasterFile:
 
 @dataclass(frozen=True)
 class MasterScan:
-    """A folder's masters in the order of their names, the files that are damaged, and those that are no pictures."""
+    """A folder's masters in the order of their names, the files that are damaged, and those that are no pictures.
+
+    Beside them the sub-folders that could not be looked into.
+    """
 
     masters: tuple[MasterFile, ...]
     damaged: tuple[UnusableFile, ...]
     no_pictures: tuple[UnusableFile, ...]
+    unread_folders: tuple[UnusableFile, ...]
 
     @property
     def files(self) -> int:
@@ -74,9 +78,10 @@ def scan_masters(folder: Path, progress: Progress | None = None) -> MasterScan:
     InputError
         Where the folder is missing, is a file, or holds no FITS file.
     """
-    files = [path for path in frame_files(folder) if path.suffix.lower() != ".npy"]
+    listing = list_files(folder)
+    files = [path for path in listing.files if path.suffix.lower() != ".npy"]
     if not files:
-        raise InputError(
+        raise listing.nothing_found(
             f"no master tile in '{folder}': looked for {' '.join(FITS_SUFFIXES)} (also .gz, .fz), in sub-folders too; "
             "name the folder that holds master_tile_*.fits"
         )
@@ -84,7 +89,7 @@ def scan_masters(folder: Path, progress: Progress | None = None) -> MasterScan:
     damaged: list[UnusableFile] = []
     no_pictures: list[UnusableFile] = []
     for done, path in enumerate(files, start=1):
-        name = path.relative_to(folder).as_posix()
+        name = listing.name_of(path)
         try:
             masters.append(_look_at(path, name))
         except NoImageError as error:
@@ -95,7 +100,7 @@ def scan_masters(folder: Path, progress: Progress | None = None) -> MasterScan:
             damaged.append(UnusableFile(name, f"its header cannot be read ({type(error).__name__}: {error})"))
         if progress is not None:
             progress(done, len(files))
-    return MasterScan(tuple(masters), tuple(damaged), tuple(no_pictures))
+    return MasterScan(tuple(masters), tuple(damaged), tuple(no_pictures), listing.unread_folders)
 
 
 def tile_numbers(files: Sequence[MasterFile]) -> Iterator[int]:
@@ -152,7 +157,7 @@ def read_cards(header: Any) -> MasterCards:
 def _number(header: Any, key: str) -> float | None:
     """Read a card that holds a number."""
     value = card(header, key)
-    return float(value) if isinstance(value, (int, float)) else None
+    return float(value) if isinstance(value, (int, float)) and math.isfinite(value) else None
 
 
 def _whole_number(header: Any, key: str) -> int | None:

@@ -11,7 +11,7 @@ from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
-from .errors import OutputError
+from .errors import OutputError, no_access
 from .phase3_files import PICTURES_NAME
 from .phase3_lock import LOCK_NAME, locked
 from .phase3_manifest import MADE_BY, MANIFEST_NAME, Manifest, load_manifest
@@ -35,13 +35,15 @@ def check_output_folder(frames: Path | None, output: Path) -> None:
         Where it lies among the frames, or they where the masters go; where it is a file, or a link to no folder; or
         where its own folder is not there.
     """
-    if not output.is_dir() and (output.is_symlink() or output.exists()):
-        raise OutputError(f"'{output}' is no folder: name a new one for the masters")
-    place, source = output.resolve(), frames.resolve() if frames else None
+    try:
+        _check_kinds(output)
+    except OSError as error:
+        raise OutputError(f"'{output}' {no_access(error)}; name another folder for the masters") from error
+    place, source = _real(output), _real(frames) if frames else None
     if source is not None and (place == source or source in place.parents):
         raise OutputError(f"'{output}' lies in the folder of frames, which is only read: name a folder elsewhere")
     for name in (*RULES, PICTURES_NAME):
-        if source is not None and (place / name).resolve() in (source, *source.parents):
+        if source is not None and _real(place / name) in (source, *source.parents):
             raise OutputError(f"the frames lie in '{output / name}', which is written into: name another folder")
     if not output.parent.is_dir():
         raise OutputError(f"there is no folder '{output.parent}' for '{output.name}': create it, or name another")
@@ -55,14 +57,31 @@ def check_reports(output: Path, reports: Iterable[Path]) -> None:
     OutputError
         Naming the file.
     """
-    place = output.resolve()
+    place = _real(output)
     own_files = {name.casefold() for name in (MANIFEST_NAME, LOG_NAME, LOCK_NAME)}
     own_folders = {name.casefold() for name in (*RULES, PICTURES_NAME)}
     for report in reports:
-        resolved = report.resolve()
+        resolved = _real(report)
         below = resolved.relative_to(place).parts if place in resolved.parents else ()
         if (len(below) == 1 and below[0].casefold() in own_files) or (below and below[0].casefold() in own_folders):
             raise OutputError(f"'{report}' is a place that zemo-diag phase3 keeps for itself: name another file")
+
+
+def _check_kinds(output: Path) -> None:
+    """Refuse what is no folder, and a folder in which something else has the name of what is read and written."""
+    if not output.is_dir() and os.path.lexists(output):
+        raise OutputError(f"'{output}' is no folder: name a new one for the masters")
+    for name in (*RULES, PICTURES_NAME):
+        if not (output / name).is_dir() and os.path.lexists(output / name):
+            raise OutputError(f"'{output / name}' is no folder: name another one for the masters")
+    for name in (MANIFEST_NAME, LOG_NAME, LOCK_NAME):
+        if not (output / name).is_file() and os.path.lexists(output / name):  # a pipe would be waited for for ever
+            raise OutputError(f"'{output / name}' is no regular file: name another folder for the masters")
+
+
+def _real(path: Path) -> Path:
+    """Give a path without links; unlike `Path.resolve`, that of a loop of links too."""
+    return Path(os.path.realpath(path))
 
 
 def open_manifest(output: Path, options: Mapping[str, JsonScalar], *, force: bool) -> Manifest:

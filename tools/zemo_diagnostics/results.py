@@ -61,7 +61,7 @@ class Finding:
 
 @dataclass(frozen=True)
 class UnusableFile:
-    """A file that holds no frame: its name and, in a sentence, why."""
+    """A file that holds no frame, or a folder that is shut: its name and, in a sentence, why."""
 
     name: str
     reason: str
@@ -81,6 +81,8 @@ class Source:
         The others.
     grouped_by : str
         ``"folder"``, ``"pointing"`` or ``"all"``; ``"file"`` where each file is a tile.
+    unread_folders : tuple of UnusableFile
+        Sub-folders that could not be looked into; what is in them is not known.
     """
 
     folder: str
@@ -88,6 +90,7 @@ class Source:
     frames: int
     unusable: tuple[UnusableFile, ...]
     grouped_by: str
+    unread_folders: tuple[UnusableFile, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -20,7 +20,7 @@ from .entries import FITS_SUFFIXES, OWN_STACK, is_own_stack, scan_folder
 from .errors import FrameError, InputError, OutputError
 from .frames import Pixels, RowSource
 from .functions_under_test import PlainStack, load_stack
-from .headers import card
+from .headers import card, is_number, read_image_header
 from .mixed_frames import mixture_notes
 from .progress import Say
 from .redaction import PrivateWords, private_words, redact_text, split_unit
@@ -96,10 +96,10 @@ def check_output(output: Path, *, force: bool) -> None:
 
 
 def _header_of(path: Path) -> fits.Header:
-    """Read a FITS file's primary header; an empty one where it has none."""
+    """Read the header of a FITS file's image; an empty one where it has none."""
     try:
-        return fits.getheader(path)
-    except Exception:  # noqa: BLE001 - whatever it is, it is no stack of ours
+        return read_image_header(path).cards
+    except FrameError:  # whatever it is, it is no stack of ours
         return fits.Header()
 
 
@@ -148,7 +148,7 @@ def stack_folder(folder: Path, output: Path, options: StackOptions, *, force: bo
         shape=stacked.shape,
         rejected_pct=rejected_pct,
         empty=int(np.isnan(stacked).sum()),
-        left_out=scan.unusable + chosen.left_out,
+        left_out=scan.unread_folders + scan.unusable + chosen.left_out,
         wall_s=time.perf_counter() - started,
         notes=mixture_notes(chosen.frames),
     )
@@ -230,11 +230,11 @@ def _header(chosen: StackInput, options: StackOptions, rejected_pct: float) -> f
     private = private_words()
     for key in _COMMON_CARDS:
         values = {_public(key, card(one, key), private) for one in cards}
-        if len(values) == 1 and None not in values:
-            header[key] = (values.pop(), "The same in all frames")
+        if len(values) == 1 and (isinstance(value := values.pop(), str) or is_number(value)):
+            header[key] = (value, "The same in all frames")
     exposures = [card(one, "EXPTIME") for one in cards]
-    if exposures and all(isinstance(exposure, int | float) for exposure in exposures):
-        header["TOTALEXP"] = (float(sum(exposures)), "Exposure of all frames together, seconds")
+    if exposures and all(map(is_number, exposures)) and is_number(total := float(sum(exposures))):
+        header["TOTALEXP"] = (total, "Exposure of all frames together, seconds")
     if chosen.raw_mosaic:
         header["BAYERPAT"] = (card(cards[0], "BAYERPAT"), "Still a mosaic: not brought to colour")
     return header
@@ -250,4 +250,10 @@ def _public(key: str, value: Any, private: PrivateWords) -> Any:
 def _write(stacked: Pixels, header: fits.Header, output: Path, *, force: bool) -> None:
     """Write the stack, colour as three planes."""
     planes = stacked if stacked.ndim == 2 else np.moveaxis(stacked, -1, 0)
-    write_whole(output, lambda part: fits.PrimaryHDU(planes, header).writeto(part), force=force)
+    hdu = fits.PrimaryHDU(planes, header)
+
+    def fill(part: Path) -> None:
+        with part.open("wb") as file:  # astropy would look for a folder called "~" in the home folder
+            hdu.writeto(file)
+
+    write_whole(output, fill, force=force)
