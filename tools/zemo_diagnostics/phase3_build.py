@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from .errors import OutputError
+from .frames import read_image
 from .functions_under_test import MasterTileFunctions
 from .phase3_folder import remove_pictures
 from .phase3_log import Phase3Log
@@ -189,6 +190,7 @@ class Builder:
             stack_kappa_low=self.options.kappa_low,
             stack_kappa_high=self.options.kappa_high,
             stack_weight_method=_WEIGHT_METHODS[self.options.weights],
+            read_fits=read_image,
         )
 
     def _take(self, rule: str, log: Phase3Log, result: Any) -> None:
