@@ -111,17 +111,6 @@ def test_noise_weights_are_those_of_phase_3_and_a_dead_frame_weighs_nothing(
     np.testing.assert_array_equal(fits.getdata(tmp_path / "a.fits"), expected)
 
 
-def test_a_frame_that_breaks_off_while_its_noise_is_measured_is_named(
-    lights: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def break_off(_self: StoredPlanes, _rows: slice) -> object:
-        raise FrameError("it ended too early")
-
-    monkeypatch.setattr(StoredPlanes, "__getitem__", break_off)
-    with pytest.raises(FrameError, match="it ended too early"):
-        stack(lights, tmp_path / "a.fits", debayer=False, weights="noise")
-
-
 def test_frames_of_another_shape_are_left_out_and_named(fixtures: Path, tmp_path: Path) -> None:
     done = stack(fixtures / "hard", tmp_path / "a.fits")
     assert (done.frames, len(done.left_out)) == (6, 1)

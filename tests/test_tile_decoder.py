@@ -20,13 +20,13 @@ from astropy.io import fits
 import zemosaic_worker
 from tests.conftest import ROOT
 from tests.test_cli import zemo
-from zemo_diagnostics import decoder_child, tile_decoder
+from zemo_diagnostics import tile_decoder
 from zemo_diagnostics.commands import run_masters
-from zemo_diagnostics.decoder_child import can_hold
 from zemo_diagnostics.entries import Frame, look_at, scan_folder
 from zemo_diagnostics.errors import FrameError
 from zemo_diagnostics.frames import RowSource, open_frame, read_image
 from zemo_diagnostics.headers import read_image_header
+from zemo_diagnostics.raw_headers import can_hold
 
 Array = np.ndarray[tuple[int, ...], np.dtype[Any]]
 
@@ -188,8 +188,8 @@ def test_one_child_serves_all_files_and_a_new_one_follows_one_that_died(lights: 
 def stand_in(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, answer: str) -> None:
     """Let the child do something else at each request."""
     script = tmp_path / "child.py"
-    script.write_text(f"import os, sys, time\nsys.stdin.readline()\nfor line in sys.stdin:\n    {answer}\n", "utf-8")
-    monkeypatch.setattr(tile_decoder, "_CHILD", script)
+    script.write_text(f"import os, sys, time\nfor line in sys.stdin:\n    {answer}\n", "utf-8")
+    monkeypatch.setattr(tile_decoder, "child_command", lambda *_: [sys.executable, str(script)])
 
 
 def test_a_child_that_hangs_is_given_up(lights: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -209,16 +209,16 @@ def test_a_child_that_crashes_names_the_signal_and_the_next_file_is_read(
     """A real child, into which a fault of a compiled library is put for one file."""
     script = tmp_path / "child.py"
     script.write_text(
-        f"import os, signal, sys; sys.path.insert(0, {str(Path(decoder_child.__file__).parent)!r})\n"
-        "import decoder_child\nbands = decoder_child._bands\n"
+        f"import os, signal, sys; sys.path[:] = {sys.path!r}\n"
+        "from zemo_diagnostics import decoder_child\nbands = decoder_child._bands\n"
         "def crash(path, data_offset):\n"
         "    if path.name == 'good_1.fits.fz':\n        os.kill(os.getpid(), signal.SIGSEGV)\n"
         "    return bands(path, data_offset)\n"
-        "decoder_child._bands = crash\ndecoder_child.main()\n",
+        "decoder_child._bands = crash\ndecoder_child.main('60')\n",
         encoding="utf-8",
     )
-    monkeypatch.setattr(tile_decoder, "_CHILD", script)
-    report, _ = run_masters(lights, say=lambda *_: None)
+    monkeypatch.setattr(tile_decoder, "child_command", lambda *_: [sys.executable, str(script)])
+    report = run_masters(lights, say=lambda *_: None)
     assert report.masters is not None
     damaged = {file.name: file.reason for file in report.masters.unreadable}
     assert sorted(damaged) == ["crash.fits.fz", "eof.fits.fz", "good_1.fits.fz"]

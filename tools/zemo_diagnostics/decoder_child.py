@@ -1,15 +1,13 @@
-"""What unpacks tile-compressed images in a process of its own; `tile_decoder` starts it, as a script, and talks to it.
+"""What unpacks tile-compressed images in a process of its own; `tile_decoder` starts it and talks to it.
 
-Only this file and the two libraries are loaded, from where the parent loads them. Each request is a line of JSON on
-standard input; each answer is a line of JSON, and the bytes of a band of rows after it. A band is sent when the
-parent asks for it, so that no more than one waits. The process ends when the parent does.
+Each request is a line of JSON on standard input; each answer is a line of JSON, and the bytes of a band of rows after
+it. The next band is sent when the parent asks for it, so that no more than one waits. The process ends when the parent
+does.
 """
 
 from __future__ import annotations
 
-import contextlib
 import faulthandler
-import gzip
 import io
 import json
 import os
@@ -19,31 +17,33 @@ import warnings
 from collections.abc import Iterator
 from math import prod
 from pathlib import Path
-from typing import Any, BinaryIO, cast
+from typing import Any, BinaryIO
 
-_BLOCK = 2880
-_LONGEST_HEADER = 1000 * _BLOCK
+from astropy.io import fits
+
+from .errors import FrameError
+from .headers import BLOCK, open_bytes
+from .raw_headers import can_hold, header_before, readable_cards
 
 # What is unpacked at once, bytes of pixels; a single tile may be more.
 _BAND_BYTES = 8 << 20
 
-# No packing of FITS shrinks real pixels more than this (it is the limit of gzip): a header that promises more of a
-# small file is damaged, and would take memory and disk without end. Small images are let through.
-_MOST_PACKED = 1032
-_ALWAYS_TAKEN_BYTES = 16 << 20
 
+def main(give_up_s: str) -> None:
+    """Answer requests until the parent goes away.
 
-def main() -> None:
-    """Answer requests until the parent goes away."""
+    Parameters
+    ----------
+    give_up_s : str
+        After so many seconds without a band the process ends itself.
+    """
     requests, answers = sys.stdin.buffer, os.fdopen(os.dup(1), "wb")
     silent = os.open(os.devnull, os.O_WRONLY)
     os.dup2(silent, 1)  # whatever a library prints must not get into the answers
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to handle
     warnings.simplefilter("ignore")
-    told = json.loads(requests.readline())
-    sys.path[:] = told["import_from"]
     for request in requests:
-        for head, body in _answers(json.loads(request), told["give_up_s"], silent):
+        for head, body in _answers(json.loads(request), float(give_up_s), silent):
             answers.write(json.dumps(head | {"bytes": len(body)}).encode("ascii") + b"\n")
             answers.write(body)
             answers.flush()
@@ -61,25 +61,18 @@ def _answers(request: dict[str, Any], give_up_s: float, silent: int) -> Iterator
             yield head, body
             faulthandler.dump_traceback_later(give_up_s, exit=True, file=silent)
         yield {"last": True}, b""
+    except FrameError as error:
+        yield {"last": True, "error": str(error)}, b""
     except Exception as error:  # noqa: BLE001 - whatever a library raises is the finding of this file
         said = " ".join(str(error).split()).replace(request["path"], Path(request["path"]).name)
-        yield (
-            {"last": True, "error": said if isinstance(error, _DamagedError) else f"{type(error).__name__}: {said}"},
-            b"",
-        )
+        yield {"last": True, "error": f"{type(error).__name__}: {said}"}, b""
     finally:
         faulthandler.cancel_dump_traceback_later()
 
 
-class _DamagedError(Exception):
-    """The file cannot be what its header says; the message is the sentence."""
-
-
 def _bands(path: Path, data_offset: int) -> Iterator[tuple[dict[str, Any], bytes]]:
     """Unpack an image plane by plane, from the first row to the last; its header comes with the first band."""
-    from astropy.io import fits
-
-    with _opened(path) as file:
+    with open_bytes(path) as file:
         text, start = header_before(file, data_offset)
         tile_rows = _checked_tile_rows(fits.Header.fromstring(text), path.stat().st_size)
         with fits.open(io.BufferedReader(_OneTable(file, start)), memmap=False) as hdus:
@@ -93,26 +86,6 @@ def _bands(path: Path, data_offset: int) -> Iterator[tuple[dict[str, Any], bytes
                     band = section[taken] if len(shape) == 2 else section[plane, taken]
                     yield told | {"shape": shape, "dtype": band.dtype.str}, band.tobytes()
                     told = {}
-
-
-def _opened(path: Path) -> BinaryIO:
-    """Open a file, through gzip where its first bytes say so."""
-    file = path.open("rb")
-    if file.read(2) != b"\x1f\x8b":
-        return file
-    file.close()
-    return cast(BinaryIO, gzip.open(path, "rb"))
-
-
-def header_before(file: BinaryIO, data_offset: int) -> tuple[bytes, int]:
-    """Read the header that ends where an image's data begins; give where it starts, too."""
-    first = max(0, data_offset - _LONGEST_HEADER)
-    file.seek(first)
-    text = file.read(data_offset - first)
-    for start in range(len(text) - _BLOCK, -1, -_BLOCK):
-        if text[start : start + 8].rstrip() in (b"SIMPLE", b"XTENSION"):
-            return text[start:], first + start
-    raise _DamagedError("its header is no longer where it was")
 
 
 class _OneTable(io.RawIOBase):
@@ -129,7 +102,7 @@ class _OneTable(io.RawIOBase):
     _PRIMARY = (
         "".join(card.ljust(80) for card in ("SIMPLE  = T", "BITPIX  = 8", "NAXIS   = 0", "EXTEND  = T", "END"))
         .encode("ascii")
-        .ljust(_BLOCK)
+        .ljust(BLOCK)
     )
 
     def __init__(self, file: BinaryIO, start: int) -> None:
@@ -146,7 +119,7 @@ class _OneTable(io.RawIOBase):
     def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
         """Go to a byte."""
         if whence == os.SEEK_END:
-            offset += self._file.seek(0, os.SEEK_END) - self._start + _BLOCK
+            offset += self._file.seek(0, os.SEEK_END) - self._start + BLOCK
         self._place = offset + (self._place if whence == os.SEEK_CUR else 0)
         return self._place
 
@@ -156,59 +129,39 @@ class _OneTable(io.RawIOBase):
 
     def readinto(self, buffer: Any) -> int:
         """Read from the primary HDU or from the other file."""
-        if self._place < _BLOCK:
+        if self._place < BLOCK:
             piece = self._PRIMARY[self._place : self._place + len(buffer)]
         else:
-            self._file.seek(self._start + self._place - _BLOCK)
+            self._file.seek(self._start + self._place - BLOCK)
             piece = self._file.read(len(buffer))
         buffer[: len(piece)] = piece
         self._place += len(piece)
         return len(piece)
 
 
-def readable_cards(header: Any) -> Any:
-    """Give a header without the cards that cannot be read: asked for, astropy would raise."""
-    cards = []
-    for card in header.cards:
-        with contextlib.suppress(Exception):
-            cards.append((str(card), card.value)[0])
-    return type(header).fromstring("".join(cards))
-
-
 def _checked_tile_rows(header: Any, file_bytes: int) -> int:
     """Give the rows of a tile, having checked that the file can hold what its header promises."""
     if header.get("XTENSION", "").rstrip() != "BINTABLE" or header.get("NAXIS") != 2:
-        raise _DamagedError("it is marked as tile-compressed, and is no table of tiles")
+        raise FrameError("it is marked as tile-compressed, and is no table of tiles")
     table = [int(header[key]) for key in ("NAXIS1", "NAXIS2", "PCOUNT", "TFIELDS")]
     if min(table) < 0 or table[3] > 999 or not can_hold(file_bytes, table[0] * table[1] + table[2]):
-        raise _DamagedError("the header of its table of tiles makes no sense")
+        raise FrameError("the header of its table of tiles makes no sense")
     axes = range(1, int(header["ZNAXIS"]) + 1)
     if not 2 <= len(axes) <= 3:
-        raise _DamagedError(f"its image has {len(axes)} axes")
+        raise FrameError(f"its image has {len(axes)} axes")
     shape = [int(header[f"ZNAXIS{axis}"]) for axis in axes]
     tile = [int(header.get(f"ZTILE{axis}", shape[0] if axis == 1 else 1)) for axis in axes]
     promised = prod(shape) * abs(int(header["ZBITPIX"])) // 8
     if min(shape) < 1 or min(tile) < 1:
-        raise _DamagedError(f"its image is {_size(shape)} in tiles of {_size(tile)}")
+        raise FrameError(f"its image is {_size(shape)} in tiles of {_size(tile)}")
     if not can_hold(file_bytes, promised):
-        raise _DamagedError(
-            f"its header promises {promised:,} bytes of pixels, and the file is {file_bytes:,} bytes long"
-        )
+        raise FrameError(f"its header promises {promised:,} bytes of pixels, and the file is {file_bytes:,} bytes long")
     if str(header.get("ZQUANTIZ", "")).startswith("SUBTRACTIVE_DITHER") and int(header.get("ZDITHER0", 0)) < 1:
         # With less, cfitsio takes its noise from memory before the table of it: other numbers each time, or a crash.
-        raise _DamagedError(f"its ZDITHER0 is {header.get('ZDITHER0', 'missing')}, and FITS counts from 1 there")
+        raise FrameError(f"its ZDITHER0 is {header.get('ZDITHER0', 'missing')}, and FITS counts from 1 there")
     return min(tile[1], shape[1])
-
-
-def can_hold(file_bytes: int, promised_bytes: int) -> bool:
-    """Tell whether a packed file can hold what its header promises of pixels."""
-    return promised_bytes <= max(_ALWAYS_TAKEN_BYTES, _MOST_PACKED * file_bytes)
 
 
 def _size(shape: list[int]) -> str:
     """Write a shape as text, rows first."""
     return " × ".join(map(str, reversed(shape)))
-
-
-if __name__ == "__main__":
-    main()

@@ -21,10 +21,10 @@ import numpy as np
 from astropy.io import fits
 from numpy.typing import NDArray
 
-from .decoder_child import can_hold, header_before, readable_cards
 from .entries import Frame
 from .errors import FrameError
 from .headers import ImageHeader, card, open_bytes, read_image_header
+from .raw_headers import can_hold, header_before, readable_cards
 from .reading import reading
 from .scratch import write_scratch
 from .tile_decoder import unpacked
@@ -99,6 +99,17 @@ class GuardedRows:
         with reading(self.path):
             return self.rows[first:last]
 
+    def window(self, rows: slice, columns: slice) -> Pixels:
+        """Read columns ``x0:x1`` of rows ``y0:y1``.
+
+        Raises
+        ------
+        FrameError
+            As for whole rows.
+        """
+        with reading(self.path):
+            return read_window(self.rows, rows, columns)
+
 
 class Layout(str, Enum):
     """How the numbers of an image follow each other in a file."""
@@ -165,19 +176,16 @@ class StoredPlanes:
             As for whole rows.
         """
         (first, last), (left, right) = row_range(rows, self.shape[0]), row_range(columns, self.shape[1])
-        if self.interleaved or right - left == self.shape[1]:
+        if self.layout is not Layout.PLANES or right - left == self.shape[1]:
             return self[rows][:, left:right]
         planes = self.shape[2] if len(self.shape) == 3 else 1
         out = np.empty((planes, last - first, right - left), self.stored)
-        try:
-            with self.path.open("rb", buffering=0) as file:
-                for plane, y in np.ndindex(out.shape[:2]):
-                    place = ((plane * self.shape[0] + first + y) * self.shape[1] + left) * out.itemsize
-                    file.seek(self.offset + place)
-                    _fill(file, out[plane, y], self.name)
-        except OSError as error:
-            raise FrameError(f"{self.name} cannot be read: {error.strerror or type(error).__name__}") from error
-        return self._physical(out[0] if len(self.shape) == 2 else np.moveaxis(out, 0, -1))
+        with self.path.open("rb", buffering=0) as file:
+            for plane, y in np.ndindex(out.shape[:2]):
+                place = ((plane * self.shape[0] + first + y) * self.shape[1] + left) * out.itemsize
+                file.seek(self.offset + place)
+                _fill(file, out[plane, y])
+        return self.physical(out[0] if len(self.shape) == 2 else np.moveaxis(out, 0, -1))
 
     def _read(self, file: Any, first: int, last: int) -> Pixels:
         """Read rows as stored."""

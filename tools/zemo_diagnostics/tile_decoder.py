@@ -11,7 +11,6 @@ import contextlib
 import json
 import queue
 import subprocess
-import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -21,10 +20,10 @@ from typing import IO, Any
 
 import numpy as np
 
-from .child_process import how_it_ended
+from .child_process import child_command, how_it_ended
 from .errors import FrameError
 
-_CHILD = Path(__file__).with_name("decoder_child.py")
+_CHILD = f"{__package__}.decoder_child"
 
 # A child that has nothing to say for so long is given up. A band takes well under a second; a disk may be asleep.
 SILENCE_S = 60.0
@@ -98,9 +97,8 @@ class _Child:
     """A decoder and the dialogue with it."""
 
     def __init__(self) -> None:
-        utf8 = ["-X", "utf8"] if sys.flags.utf8_mode else []
         self._process = subprocess.Popen(
-            [sys.executable, "-I", *utf8, str(_CHILD)],
+            child_command(_CHILD, str(1.5 * SILENCE_S)),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
@@ -108,7 +106,6 @@ class _Child:
         self._messages: queue.SimpleQueue[_Message | None] = queue.SimpleQueue()
         self._reader = threading.Thread(target=_follow, args=(self._process.stdout, self._messages), daemon=True)
         self._reader.start()
-        self._say({"import_from": [str(folder) for folder in sys.path], "give_up_s": 1.5 * SILENCE_S})
         self.in_the_middle = False
 
     @property
