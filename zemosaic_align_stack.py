@@ -770,6 +770,7 @@ _NOISE_SAMPLES = 1 << 20  # pixels that a frame's noise is estimated from, sprea
 _NOISE_BAND_PIXELS = 1 << 18  # that are read together for it
 
 _DETECTION_SIGMA, _DETECTION_AREA_PX = 5.0, 5  # astroalign's own defaults
+_BRIGHTEST_ADU = 1e15  # numbers beyond are no light: their squares overflow in sep, which then crashes the process
 _SHARPEST = 0.4  # peak after sep's smoothing, over peak: 0.25 for a lone pixel, over 0.5 for any star
 _CONTROL_STARS = (50, 100)  # the brightest, which triangles are built from; more where the frames overlap little
 _REFIT_STARS = 200  # the brightest, which the placement is fitted to in the end
@@ -998,8 +999,10 @@ def find_stars(image: npt.NDArray[Any]) -> Points:
         The channels are averaged. Nothing is found in a dead frame.
     """
     sep = importlib.import_module("sep")
-    light = np.ascontiguousarray(image if image.ndim == 2 else image.mean(axis=2, dtype=np.float32), dtype=np.float32)
-    missing = ~np.isfinite(light)
+    with np.errstate(all="ignore"):  # a damaged frame may hold infinities
+        light = image if image.ndim == 2 else image.mean(axis=2, dtype=np.float32)
+        light = np.ascontiguousarray(light, dtype=np.float32)
+    missing = ~(np.abs(light) < _BRIGHTEST_ADU)
     light = np.where(missing, np.float32(0), light)
     with _SEP_LOCK:
         try:

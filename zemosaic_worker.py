@@ -672,7 +672,11 @@ def _entry_header(entry: Mapping[str, Any]) -> Mapping[str, Any]:
     return {}
 
 
-def load_frame(entry: Mapping[str, Any]) -> _LoadedFrame:
+FitsReader = Callable[[Path], tuple[npt.NDArray[Any], Mapping[str, Any]]]
+"""Gives the first image of a FITS file, (H, W) or (planes, H, W), and its header; it may raise whatever it likes."""
+
+
+def load_frame(entry: Mapping[str, Any], read_fits: FitsReader | None = None) -> _LoadedFrame:
     """Read the pixels of one frame.
 
     Parameters
@@ -680,6 +684,8 @@ def load_frame(entry: Mapping[str, Any]) -> _LoadedFrame:
     entry : mapping
         With ``path_preprocessed_cache`` (a ``.npy``, (H, W) or (H, W, 3)), else ``path_raw`` or ``path`` (FITS: one
         plane, raw mosaics brought to colour, or three planes).
+    read_fits : callable, optional
+        Reads FITS files; astropy does, where it is not given.
 
     Raises
     ------
@@ -691,7 +697,7 @@ def load_frame(entry: Mapping[str, Any]) -> _LoadedFrame:
         if path.suffix.lower() == ".npy":
             pixels, header = np.load(path, allow_pickle=False).astype(np.float32, copy=False), _entry_header(entry)
         else:
-            pixels, header = _read_fits(path)
+            pixels, header = _as_frame(*(read_fits or _read_fits)(path))
     except FrameError:
         raise
     except Exception as error:
@@ -704,16 +710,19 @@ def load_frame(entry: Mapping[str, Any]) -> _LoadedFrame:
     return _LoadedFrame(name, pixels, header, _frame_wcs(entry, header))
 
 
-def _read_fits(path: Path) -> tuple[FloatArray, Mapping[str, Any]]:
-    """Read the first image of a FITS file as float32, planes last, and its header."""
+def _read_fits(path: Path) -> tuple[npt.NDArray[Any], Mapping[str, Any]]:
+    """Read the first image of a FITS file, and its header."""
     fits = importlib.import_module("astropy.io.fits")
     _check_whole(path, fits)
     with fits.open(path, memmap=False) as hdus:
         image = next((hdu for hdu in hdus if hdu.is_image and hdu.header.get("NAXIS", 0) >= 2), None)
         if image is None:
             raise FrameError(f"{path.name} holds no image")
-        header = image.header.copy()
-        pixels = np.asarray(image.data)
+        return np.asarray(image.data), image.header.copy()
+
+
+def _as_frame(pixels: npt.NDArray[Any], header: Mapping[str, Any]) -> tuple[FloatArray, Mapping[str, Any]]:
+    """Bring an image to float32, planes last, and raw mosaics to colour."""
     if pixels.ndim == 3:
         pixels = pixels[0] if pixels.shape[0] == 1 else np.moveaxis(pixels, 0, -1)
     frame = np.ascontiguousarray(pixels, dtype=np.float32)
@@ -1030,6 +1039,7 @@ class _TileJob:
     cleanup: AltazCleanupSettings | None
     progress_callback: ProgressCallback | None
     cancel: threading.Event | None
+    read_fits: FitsReader | None = None
 
     def log(self, message: str, level: str, percent: float | None = None) -> None:
         """Tell the callback."""
@@ -1078,6 +1088,7 @@ def create_master_tile(
     progress_callback: ProgressCallback | None = None,
     tile_metadata: dict[str, Any] | None = None,
     cancel_event: threading.Event | None = None,
+    read_fits: FitsReader | None = None,
     **not_done_here: Any,
 ) -> tuple[tuple[str, Any] | None, list[list[dict[str, Any]]] | None]:
     """Build one master tile from a group of entries, and write ``master_tile_<id>.fits``.
@@ -1112,6 +1123,8 @@ def create_master_tile(
         ``error``.
     cancel_event : threading.Event, optional
         Once set, the tile is given up at the next frame.
+    read_fits : callable, optional
+        Reads FITS files, see `load_frame`.
     **not_done_here
         ZeMosaic's switches for what this project does not do, which must be off, and their tuning.
 
@@ -1160,6 +1173,7 @@ def create_master_tile(
         settings if altaz_cleanup_enabled else None,
         progress_callback,
         cancel_event,
+        read_fits,
     )
     return _built_or_failed(seestar_stack_group_info, job, {} if tile_metadata is None else tile_metadata)
 
@@ -1309,7 +1323,7 @@ def _load_or_warn(entry: Mapping[str, Any], index: int, job: _TileJob, unreadabl
     if index in unreadable:
         return None
     try:
-        return load_frame(entry)
+        return load_frame(entry, job.read_fits)
     except FrameError as error:
         unreadable.append(index)
         job.log(f"MT_FRAME_UNREADABLE tile={job.tile_id}: {error}; it is left out", "WARN")

@@ -2,14 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
+from zemo_diagnostics.tile_decoder import close_decoder
+
 ROOT = Path(__file__).resolve().parents[1]
 FIXTURES = ROOT / "fixtures"
 REAL_DATA = ROOT.parent / "shared" / "data"
+
+
+@pytest.fixture(autouse=True)
+def _no_decoder_is_left() -> Iterator[None]:
+    """End the process that unpacks tile-compressed images, which serves a command until that ends."""
+    yield
+    close_decoder()
 
 
 @pytest.fixture

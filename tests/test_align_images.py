@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import importlib.util
+import subprocess
+import sys
 from typing import Any
 
 import numpy as np
@@ -10,6 +12,7 @@ import numpy.typing as npt
 import pytest
 
 import zemosaic_align_stack as align_stack
+from tests.conftest import ROOT
 from tests.phase3 import CAMERA, Log, shifted_frames, sky_frame
 from zemo_diagnostics.simulator import Pose, footprint
 
@@ -133,6 +136,24 @@ def test_cosmic_rays_and_hot_pixels_are_no_stars() -> None:
     frame = np.random.default_rng(5).normal(100, 3, (120, 120)).astype(np.float32)
     frame[::15, ::15] += 4000
     assert len(align_stack.find_stars(frame)) == 0
+
+
+def test_numbers_that_no_light_has_do_not_crash_the_process() -> None:
+    """Damaged bytes read as floats: sep ends the whole process on such, so that this runs in one of its own."""
+    code = (
+        "import numpy as np, zemosaic_align_stack\n"
+        "frame = np.random.default_rng(1).normal(800, 60, (320, 180)).astype(np.float32)\n"
+        "frame[22, 163], frame[35, 176], frame[177, 174] = 2.75e35, -3.9e23, 5.9e36\n"
+        "print(len(zemosaic_align_stack.find_stars(frame)))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, encoding="utf-8", cwd=ROOT, check=False)
+    assert (done.returncode, done.stdout.strip()) == (0, "0"), done.stderr
+
+
+def test_infinities_are_no_stars_and_no_warning() -> None:
+    frame = sky_frame(0)
+    frame[50, 60] = (np.inf, -np.inf, 1.0)
+    assert len(align_stack.find_stars(frame)) == pytest.approx(len(align_stack.find_stars(sky_frame(0))), abs=3)
 
 
 def test_frames_of_one_plane_are_aligned_too() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import subprocess
 import sys
+import zlib
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -13,19 +14,21 @@ from typing import Any
 import numpy as np
 import pytest
 from astropy.io import fits
+from astropy.io.fits.verify import VerifyError
 from astropy.table import Table
 
 import zemosaic_worker as worker
 from tests.conftest import ROOT
 from tests.masters import NOISE_ADU, SKY_ADU, Image, empty_cards, rotated_corners, star_field, wiped, write_master
-from zemo_diagnostics import master_pixels
+from zemo_diagnostics import commands, master_pixels
 from zemo_diagnostics.commands import run_masters
 from zemo_diagnostics.errors import InputError
+from zemo_diagnostics.frames import StoredPlanes
 from zemo_diagnostics.master_files import scan_masters, tile_numbers
 from zemo_diagnostics.master_holes import enclosed_by_bright
 from zemo_diagnostics.master_pixels import SAMPLE_PIXELS, measure_pixels, sample_step
 from zemo_diagnostics.report import exit_code, verdict
-from zemo_diagnostics.results import Report
+from zemo_diagnostics.results import Report, UnusableFile
 from zemo_diagnostics.results_masters import EdgeBands, MasterVerdict, TileMaster
 
 SHAPE = (120, 160, 3)
@@ -340,6 +343,68 @@ def test_a_card_without_end_is_not_said(tmp_path: Path, key: str) -> None:
     cards = tile_of(report).cards
     assert None in (cards.zmt_id, cards.frames_stacked, cards.valid_fraction)
     assert codes(report) == []
+
+
+@pytest.mark.parametrize("apart", [False, True])
+def test_gzipped_masters_with_alpha_are_measured_as_plain_ones(tmp_path: Path, apart: bool) -> None:
+    path = write_master(tmp_path / "a.fits", rotated_corners(star_field(SHAPE)))
+    if apart:
+        with fits.open(path) as hdus:
+            image, alpha = fits.ImageHDU(hdus[0].data, hdus[0].header), hdus[1].copy()
+        between = fits.BinTableHDU.from_columns([fits.Column("x", "100J", array=np.zeros((50, 100)))])
+        fits.HDUList([fits.PrimaryHDU(), image, between, alpha]).writeto(path, overwrite=True)
+    plain = tile_of(measured(tmp_path))
+    (tmp_path / "a.fits.gz").write_bytes(gzip.compress(path.read_bytes()))
+    path.unlink()
+    tile = tile_of(measured(tmp_path))
+    assert tile.alpha is not None
+    assert replace(tile, name="a.fits") == plain
+
+
+def test_a_file_that_vanishes_after_its_header_was_read_is_unreadable(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for number in (1, 2, 3):
+        write_master(tmp_path / f"master_tile_{number:03d}.fits", star_field(SHAPE), tile_id=number)
+
+    def scan(*arguments: Any) -> Any:
+        found = scan_masters(*arguments)
+        (tmp_path / "master_tile_002.fits").unlink()
+        return found
+
+    monkeypatch.setattr(commands, "scan_masters", scan)
+    report = measured(tmp_path)
+    assert report.masters is not None
+    assert [tile.tile_id for tile in report.masters.tiles] == [1, 3]
+    assert report.masters.unreadable == (
+        UnusableFile("master_tile_002.fits", "it cannot be read: No such file or directory"),
+    )
+    assert exit_code(report) == 1
+
+
+@pytest.mark.parametrize(
+    "error",
+    [zlib.error("bad"), KeyError("x"), IndexError(), EOFError(), MemoryError(), VerifyError("y"), OSError(5, "IO")],
+)
+def test_whatever_a_library_raises_is_that_files_finding(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    for number in (1, 2):
+        write_master(tmp_path / f"master_tile_{number:03d}.fits", star_field(SHAPE), tile_id=number)
+    original = StoredPlanes.__getitem__
+
+    def fail(self: StoredPlanes, rows: slice) -> Any:
+        if self.path.name == "master_tile_002.fits" and rows.start > 0:
+            raise error
+        return original(self, rows)
+
+    monkeypatch.setattr(StoredPlanes, "__getitem__", fail)
+    monkeypatch.setattr(master_pixels, "BAND_BYTES", 100_000)
+    report = measured(tmp_path)
+    assert report.masters is not None
+    assert [tile.tile_id for tile in report.masters.tiles] == [1]
+    (damaged,) = report.masters.unreadable
+    assert damaged.reason.startswith("it cannot be read: ")
 
 
 @pytest.mark.parametrize(("files", "words"), [(1, "The folder's only file holds none."), (2, "None of the 2 files")])

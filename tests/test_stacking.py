@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import gzip
 import os
 import subprocess
@@ -16,9 +17,9 @@ from astropy.io import fits
 import zemo_diag
 import zemosaic_align_stack
 from tests.conftest import ROOT
-from zemo_diagnostics import bayer
+from zemo_diagnostics import bayer, stacking
 from zemo_diagnostics.entries import scan_folder
-from zemo_diagnostics.errors import FrameError, InputError, OutputError
+from zemo_diagnostics.errors import InputError, OutputError
 from zemo_diagnostics.frames import StoredPlanes
 from zemo_diagnostics.sample_groups import write_group
 from zemo_diagnostics.stack_input import central_window, choose_frames, missing_signal, open_for_stack
@@ -147,46 +148,68 @@ def test_noise_weights_are_those_of_phase_3_and_a_dead_frame_weighs_nothing(
     np.testing.assert_array_equal(fits.getdata(tmp_path / "a.fits"), expected)
 
 
-def test_a_frame_that_breaks_off_while_its_noise_is_measured_is_named(
-    lights: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def break_off(_self: StoredPlanes, _rows: slice) -> object:
-        raise FrameError("it ended too early")
-
-    monkeypatch.setattr(StoredPlanes, "__getitem__", break_off)
-    with pytest.raises(FrameError, match="it ended too early"):
-        stack(lights, tmp_path / "a.fits", debayer=False, weights="noise")
-
-
 def test_frames_of_another_shape_are_left_out_and_named(fixtures: Path, tmp_path: Path) -> None:
     done = stack(fixtures / "hard", tmp_path / "a.fits")
     assert (done.frames, len(done.left_out)) == (6, 1)
     assert stack(fixtures / "hard", tmp_path / "b.fits", max_frames=2).frames == 2
 
 
-def test_a_frame_that_breaks_off_is_named_and_no_file_is_left(
-    lights: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("weights", ["none", "noise"])
+def test_a_frame_that_breaks_off_is_named_and_the_others_are_stacked(
+    lights: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, weights: str
 ) -> None:
-    name = sorted(lights.iterdir())[7].name
+    bad = sorted(lights.iterdir())[7]
     original = StoredPlanes.__getitem__
 
     def break_off(self: StoredPlanes, rows: slice) -> object:
-        if self.path.name == name:
-            self.path.write_bytes(self.path.read_bytes()[:6000])
+        if self.path == bad:
+            bad.write_bytes(bad.read_bytes()[:6000])
         return original(self, rows)
 
     monkeypatch.setattr(StoredPlanes, "__getitem__", break_off)
-    with pytest.raises(FrameError, match="too early") as caught:
+    done = stack(lights, tmp_path / "a.fits", debayer=False, weights=weights)
+    (left_out,) = done.left_out
+    assert (done.frames, left_out.name) == (11, bad.name)
+    assert left_out.reason.startswith("it ended ")
+    assert left_out.reason.endswith(" bytes too early while its rows were read")
+    monkeypatch.undo()
+    bad.unlink()
+    stack(lights, tmp_path / "b.fits", debayer=False, weights=weights)
+    assert (tmp_path / "a.fits").read_bytes() == (tmp_path / "b.fits").read_bytes()
+
+
+def test_frames_that_all_break_off_leave_no_file(lights: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: object) -> object:
+        raise OSError(errno.EIO, "Input/output error")
+
+    monkeypatch.setattr(StoredPlanes, "__getitem__", fail)
+    with pytest.raises(InputError, match=r"no frame can be read: Light_.*: it cannot be read: Input/output error"):
         stack(lights, tmp_path / "a.fits", debayer=False)
-    assert name in str(caught.value)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["lights"]
+
+
+def test_a_frame_that_vanishes_after_its_header_was_read_is_left_out(
+    lights: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bad = sorted(lights.iterdir())[3]
+
+    def scan(*arguments: object) -> object:
+        found = scan_folder(*arguments)  # type: ignore[arg-type]
+        bad.unlink()
+        return found
+
+    monkeypatch.setattr(stacking, "scan_folder", scan)
+    done = stack(lights, tmp_path / "a.fits", debayer=False)
+    (left_out,) = done.left_out
+    assert (done.frames, left_out.name) == (11, bad.name)
+    assert left_out.reason == "it cannot be read: No such file or directory"
 
 
 def test_a_frame_that_cannot_be_opened_is_left_out_and_named(lights: Path, fixtures: Path, tmp_path: Path) -> None:
     (lights / "cut.fit.gz").write_bytes(gzip.compress(next(lights.iterdir()).read_bytes())[:-3000])
     done = stack(lights, tmp_path / "a.fits", debayer=False)
     assert (done.frames, [file.name for file in done.left_out]) == (12, ["cut.fit.gz"])
-    with pytest.raises(InputError, match=r"cut\.fit\.gz .* damaged or cut off"):
+    with pytest.raises(InputError, match=r"cut\.fit\.gz: it cannot be unpacked: .* damaged or cut off"):
         stack(fixtures / "unusable", tmp_path / "b.fits")
 
 

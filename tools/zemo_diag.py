@@ -492,6 +492,8 @@ def _our_fault(error: Exception) -> int:
 
 def main() -> None:
     """Enter from the command line."""
+    if not sys.warnoptions:
+        warnings.simplefilter("ignore")  # what damaged numbers make libraries say is no help, and names folders
     code = run()
     if code == EXIT_INTERRUPTED:
         for stream in (sys.stdout, sys.stderr):

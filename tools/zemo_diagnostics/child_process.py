@@ -19,13 +19,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
+from .errors import ScratchError
 from .results import RunStatus
+from .scratch import SCRATCH_FULL, writing_scratch
 
 _START = Path(__file__).with_name("child_start.py")
 _TOOLS = str(_START.parents[1])
 
 # What a child must have from the same file as this process, or its results would not be those of what is reported.
 _SAME_PACKAGES = ("zemo_diagnostics", "numpy", "astropy")
+
+# How a child ends that found the disk for temporary files full.
+NO_SCRATCH_CODE = 28
 
 # How long a child that was told to go may take before the parent stops waiting for it.
 _REAP_S = 10.0
@@ -57,11 +62,18 @@ def run_job(
         After this many seconds the child is killed.
     fraction_done : callable, optional
         Gets the part of the job that is done, 0 to 1, from a thread of its own.
+
+    Raises
+    ------
+    ScratchError
+        Where the disk for temporary files is full, for this process or for the child.
     """
     result_file = folder / "result.json"
     result_file.unlink(missing_ok=True)
-    (folder / "job.json").write_text(json.dumps(job | {"result": str(result_file)}), encoding="utf-8")
-    with tempfile.TemporaryFile() as said, _child(folder / "job.json", said) as child:
+    with writing_scratch():
+        (folder / "job.json").write_text(json.dumps(job | {"result": str(result_file)}), encoding="utf-8")
+        words = tempfile.TemporaryFile()  # noqa: SIM115 - closed below
+    with words as said, _child(folder / "job.json", said) as child:
         reader = threading.Thread(target=_follow, args=(child, fraction_done), daemon=True)
         reader.start()
         try:
@@ -70,6 +82,8 @@ def run_job(
             detail = f"it did not end within {timeout_s:g} s and was stopped; --timeout gives it longer"
             return JobOutcome(RunStatus.TIMED_OUT, detail, {})
         reader.join(_REAP_S)
+        if child.returncode == NO_SCRATCH_CODE:
+            raise ScratchError(SCRATCH_FULL)
         return _outcome(child.returncode, result_file, said)
 
 
@@ -149,15 +163,22 @@ def _outcome(returncode: int, result_file: Path, said: IO[bytes]) -> JobOutcome:
 def _cause_of_death(returncode: int, said: IO[bytes]) -> str:
     """Name the signal or exit code that ended a child, and the likely cause."""
     if returncode < 0:
-        try:
-            name = signal.Signals(-returncode).name
-        except ValueError:
-            name = f"signal {-returncode}"
-        return f"killed by {name}: {_LIKELY_CAUSE.get(name, 'a fault in a compiled library, or another program')}"
+        return how_it_ended(returncode).removeprefix("was ")
     said.seek(0)
     last = said.read()[-4096:].decode("utf-8", "replace").strip().splitlines()
-    code = f"0x{returncode & 0xFFFFFFFF:08X}" if returncode > 0xFFFF else str(returncode)
-    return f"ended with exit code {code} and no result" + (f": {last[-1]}" if last else "")
+    return f"{how_it_ended(returncode)} and no result" + (f": {last[-1]}" if last else "")
+
+
+def how_it_ended(returncode: int) -> str:
+    """Name the signal that ended a process, and its likely cause, or its exit code."""
+    if returncode >= 0:
+        code = f"0x{returncode & 0xFFFFFFFF:08X}" if returncode > 0xFFFF else str(returncode)
+        return f"ended with exit code {code}"
+    try:
+        name = signal.Signals(-returncode).name
+    except ValueError:
+        name = f"signal {-returncode}"
+    return f"was killed by {name}: {_LIKELY_CAUSE.get(name, 'a fault in a compiled library, or another program')}"
 
 
 _LIKELY_CAUSE = {

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+from pathlib import Path
 
 EXIT_CLEAN = 0
 EXIT_FINDINGS = 1
@@ -46,10 +47,23 @@ class OutputError(ZemoDiagError):
     exit_code = EXIT_USAGE
 
 
-class FrameError(ZemoDiagError):
-    """One file cannot be read as a frame. It becomes a finding; the run goes on."""
+class ScratchError(ZemoDiagError):
+    """The disk for temporary files is full, or takes none: no file's fault, and the end of the run."""
 
     exit_code = EXIT_USAGE
+
+
+class FrameError(ZemoDiagError):
+    """One file cannot be read as a frame. It becomes a finding; the run goes on.
+
+    Attributes
+    ----------
+    path : Path or None
+        The file, where it was being read by rows: a stack goes on without it.
+    """
+
+    exit_code = EXIT_USAGE
+    path: Path | None = None
 
 
 class NoImageError(FrameError):

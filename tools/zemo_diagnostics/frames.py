@@ -7,20 +7,27 @@ FITS stores with an offset (BZERO 32768 for uint16) are converted band by band; 
 
 from __future__ import annotations
 
+import errno
 import gzip
-import os
 import zlib
-from dataclasses import dataclass, replace
+from collections.abc import Iterator
+from dataclasses import dataclass
+from enum import Enum
 from math import prod
 from pathlib import Path
 from typing import Any, Protocol, cast
 
 import numpy as np
-from numpy.typing import DTypeLike, NDArray
+from astropy.io import fits
+from numpy.typing import NDArray
 
 from .entries import Frame
 from .errors import FrameError
-from .headers import ImageHeader, card
+from .headers import ImageHeader, card, open_bytes, read_image_header
+from .raw_headers import can_hold, header_before, readable_cards
+from .reading import reading
+from .scratch import write_scratch
+from .tile_decoder import unpacked
 
 Pixels = NDArray[Any]
 
@@ -60,8 +67,62 @@ def row_range(rows: slice, height: int) -> tuple[int, int]:
 
 
 @dataclass(frozen=True)
+class GuardedRows:
+    """Rows of a frame; whatever is raised while they are read is a finding of its file."""
+
+    rows: RowSource
+    path: Path
+
+    @property
+    def name(self) -> str:
+        """The file's name, for messages."""
+        return self.path.name
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Give (H, W) or (H, W, C)."""
+        return self.rows.shape
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """Type of the rows."""
+        return self.rows.dtype
+
+    def __getitem__(self, rows: slice) -> Pixels:
+        """Read rows ``y0:y1``.
+
+        Raises
+        ------
+        FrameError
+            Where they cannot be read; its `path` is the file.
+        """
+        first, last = row_range(rows, self.shape[0])
+        with reading(self.path):
+            return self.rows[first:last]
+
+    def window(self, rows: slice, columns: slice) -> Pixels:
+        """Read columns ``x0:x1`` of rows ``y0:y1``.
+
+        Raises
+        ------
+        FrameError
+            As for whole rows.
+        """
+        with reading(self.path):
+            return read_window(self.rows, rows, columns)
+
+
+class Layout(str, Enum):
+    """How the numbers of an image follow each other in a file."""
+
+    PLANES = "planes"  # row after row, plane after plane: FITS
+    PIXELS = "pixels"  # row after row, the values of a pixel beside each other: ``.npy``
+    COLUMNS = "columns"  # column after column, plane after plane: ``.npy`` in Fortran's order
+
+
+@dataclass(frozen=True)
 class StoredPlanes:
-    """Planes of numbers that lie row after row in an uncompressed file.
+    """Numbers that lie uncompressed in a file.
 
     Attributes
     ----------
@@ -73,8 +134,8 @@ class StoredPlanes:
         NumPy's name of the stored type.
     shape : tuple of int
         (H, W); (H, W, 3) for three planes in the file, or for interleaved colour.
-    interleaved : bool
-        Whether the three values of a pixel lie beside each other (``.npy``) rather than in planes (FITS).
+    layout : Layout
+        How they follow each other.
     bscale, bzero : float
         Physical value = bscale * stored + bzero.
     blank : int or None
@@ -85,20 +146,15 @@ class StoredPlanes:
     offset: int
     stored: str
     shape: tuple[int, ...]
-    interleaved: bool = False
+    layout: Layout = Layout.PLANES
     bscale: float = 1.0
     bzero: float = 0.0
     blank: int | None = None
 
     @property
-    def name(self) -> str:
-        """The file's name, for messages."""
-        return self.path.name
-
-    @property
     def dtype(self) -> np.dtype[Any]:
         """Type of the rows: as stored where that says it all, unsigned or float32 where it is scaled."""
-        return self._physical(np.empty(0, self.stored)).dtype
+        return self.physical(np.empty(0, self.stored)).dtype
 
     def __getitem__(self, rows: slice) -> Pixels:
         """Read rows ``y0:y1``.
@@ -106,14 +162,11 @@ class StoredPlanes:
         Raises
         ------
         FrameError
-            Where the file is shorter than it should be, or cannot be read.
+            Where the file is shorter than it should be.
         """
         first, last = row_range(rows, self.shape[0])
-        try:
-            with self.path.open("rb", buffering=0) as file:
-                return self._physical(self._read(file, first, last))
-        except OSError as error:
-            raise FrameError(f"{self.name} cannot be read: {error.strerror or type(error).__name__}") from error
+        with self.path.open("rb", buffering=0) as file:
+            return self.physical(self._read(file, first, last))
 
     def window(self, rows: slice, columns: slice) -> Pixels:
         """Read columns ``x0:x1`` of rows ``y0:y1``: of a FITS image nothing else is read, however long its rows are.
@@ -124,34 +177,32 @@ class StoredPlanes:
             As for whole rows.
         """
         (first, last), (left, right) = row_range(rows, self.shape[0]), row_range(columns, self.shape[1])
-        if self.interleaved or right - left == self.shape[1]:
+        if self.layout is not Layout.PLANES or right - left == self.shape[1]:
             return self[rows][:, left:right]
         planes = self.shape[2] if len(self.shape) == 3 else 1
         out = np.empty((planes, last - first, right - left), self.stored)
-        try:
-            with self.path.open("rb", buffering=0) as file:
-                for plane, y in np.ndindex(out.shape[:2]):
-                    place = ((plane * self.shape[0] + first + y) * self.shape[1] + left) * out.itemsize
-                    file.seek(self.offset + place)
-                    _fill(file, out[plane, y], self.name)
-        except OSError as error:
-            raise FrameError(f"{self.name} cannot be read: {error.strerror or type(error).__name__}") from error
-        return self._physical(out[0] if len(self.shape) == 2 else np.moveaxis(out, 0, -1))
+        with self.path.open("rb", buffering=0) as file:
+            for plane, y in np.ndindex(out.shape[:2]):
+                place = ((plane * self.shape[0] + first + y) * self.shape[1] + left) * out.itemsize
+                file.seek(self.offset + place)
+                _fill(file, out[plane, y])
+        return self.physical(out[0] if len(self.shape) == 2 else np.moveaxis(out, 0, -1))
 
     def _read(self, file: Any, first: int, last: int) -> Pixels:
-        """Read rows as stored, planes side by side."""
-        height, width = self.shape[:2]
-        row = prod(self.shape[1:]) if self.interleaved else width
-        planes = 1 if self.interleaved or len(self.shape) == 2 else self.shape[2]
-        out = np.empty((planes, last - first, row), self.stored)
-        for plane in range(planes):
+        """Read rows as stored."""
+        height, others = self.shape[0], self.shape[1:]
+        row = {Layout.PLANES: others[0], Layout.PIXELS: prod(others), Layout.COLUMNS: 1}[self.layout]
+        out = np.empty((prod(others) // row, last - first, row), self.stored)
+        for plane in range(len(out)):
             file.seek(self.offset + (plane * height + first) * row * out.itemsize)
-            _fill(file, out[plane], self.name)
-        if planes > 1:
-            return cast(Pixels, np.moveaxis(out, 0, -1))
-        return cast(Pixels, out[0].reshape((last - first, *self.shape[1:])))
+            _fill(file, out[plane])
+        if self.layout is Layout.PIXELS:
+            return cast(Pixels, out[0].reshape((last - first, *others)))
+        if self.layout is Layout.COLUMNS:
+            return cast(Pixels, out.reshape((*reversed(others), last - first)).T)
+        return cast(Pixels, np.moveaxis(out, 0, -1) if len(others) == 2 else out[0])
 
-    def _physical(self, raw: Pixels) -> Pixels:
+    def physical(self, raw: Pixels) -> Pixels:
         """Convert stored numbers to physical ones, as astropy does."""
         bits = raw.dtype.itemsize * 8
         if raw.dtype.kind == "f" and self.bscale == 1 and self.bzero == 0:
@@ -172,44 +223,15 @@ class StoredPlanes:
         return values
 
 
-def _fill(file: Any, out: Pixels, name: str) -> None:
+def _fill(file: Any, out: Pixels) -> None:
     """Read until an array is full."""
     view = out.reshape(-1).view(np.uint8).data
     done = 0
     while done < len(view):
         count = file.readinto(view[done:])
         if not count:
-            raise FrameError(f"{name} ended {len(view) - done:,} bytes too early while its rows were read")
+            raise FrameError(f"it ended {len(view) - done:,} bytes too early while its rows were read")
         done += count
-
-
-@dataclass(frozen=True)
-class TileCompressed:
-    """A tile-compressed FITS image (``.fz``): astropy unpacks the tiles that the rows need."""
-
-    path: Path
-    hdu: int
-    shape: tuple[int, ...]
-    dtype: np.dtype[Any]
-
-    @property
-    def name(self) -> str:
-        """The file's name, for messages."""
-        return self.path.name
-
-    def __getitem__(self, rows: slice) -> Pixels:
-        """Read rows ``y0:y1``."""
-        from astropy.io import fits
-
-        first, last = row_range(rows, self.shape[0])
-        try:
-            with fits.open(self.path) as hdus:
-                section = hdus[self.hdu].section
-                if len(self.shape) == 2:
-                    return np.asarray(section[first:last])
-                return np.moveaxis(np.asarray(section[:, first:last]), 0, -1)
-        except (OSError, ValueError, TypeError) as error:
-            raise FrameError(f"{self.name} cannot be unpacked: {error}") from error
 
 
 @dataclass(frozen=True)
@@ -257,21 +279,45 @@ def open_frame(frame: Frame, scratch: Path) -> RowSource:
     frame : Frame
         From `entries.scan_folder`.
     scratch : Path
-        Folder for unpacked copies of gzipped files, which cannot be read from the middle.
+        Folder for the pixels of packed files, which cannot be read from the middle.
 
     Raises
     ------
     FrameError
-        Where the pixels cannot be got at.
+        Where the pixels cannot be got at, now or when rows are read; its `path` is the file.
+    ScratchError
+        Where there is no room to unpack them.
     """
-    if frame.header is None:
-        return _npy(frame.path)
-    if frame.header.tile_compressed:
-        return _tile_compressed(frame.path, frame.header)
-    path = frame.path
+    with reading(frame.path):
+        return GuardedRows(_stored(frame.path, frame.header, scratch), frame.path)
+
+
+def _stored(path: Path, header: ImageHeader | None, scratch: Path) -> StoredPlanes:
+    """Describe a frame's numbers as they lie in its file, or in an unpacked copy."""
+    if header is None:
+        return _npy(path)
+    if header.tile_compressed:
+        return _tile_compressed(path, header, scratch)
     if _is_gzipped(path):
-        path = _unpacked(path, scratch, frame.header)
-    return _fits_planes(path, frame.header)
+        return _fits_planes(write_scratch(scratch, _gunzipped(path, header)), header, 0)
+    return _fits_planes(path, header, header.data_offset)
+
+
+def scratch_bytes(frame: Frame) -> int:
+    """Say what `open_frame` takes of the disk for temporary files; nothing for a file that it will refuse."""
+    header = frame.header
+    try:
+        if header is None or not (header.tile_compressed or _is_gzipped(frame.path)):
+            return 0
+        needed = _pixel_bytes(header)
+        return needed if can_hold(frame.path.stat().st_size, needed) else 0
+    except OSError:
+        return 0
+
+
+def _pixel_bytes(header: ImageHeader) -> int:
+    """Give the size of an image as stored without any packing."""
+    return abs(header.bitpix) // 8 * prod(header.shape)
 
 
 def _is_gzipped(path: Path) -> bool:
@@ -279,27 +325,29 @@ def _is_gzipped(path: Path) -> bool:
         return file.read(2) == b"\x1f\x8b"
 
 
-def _unpacked(path: Path, scratch: Path, header: ImageHeader) -> Path:
-    """Unpack a gzipped file into the scratch folder, once, and no more of it than its image."""
-    wanted = header.data_offset + abs(header.bitpix) // 8 * prod(header.shape)
-    target = scratch / f"{zlib.crc32(os.fsencode(path)):08x}-{path.stem}"
-    if not target.exists():
-        try:
-            with gzip.open(path, "rb") as packed, target.open("wb") as file:
-                while file.tell() < wanted and (piece := packed.read(min(_PIECE_BYTES, wanted - file.tell()))):
-                    file.write(piece)
-        except (OSError, EOFError, zlib.error) as error:
-            target.unlink(missing_ok=True)
-            raise FrameError(f"{path.name} cannot be unpacked: its gzip data is damaged or cut off") from error
-    return target
+def _gunzipped(path: Path, header: ImageHeader) -> Iterator[bytes]:
+    """Give the pixels of one image of a gzipped file."""
+    missing = _pixel_bytes(header)
+    if not can_hold(path.stat().st_size, missing):
+        raise FrameError(f"it cannot be unpacked: its header promises {missing:,} bytes of pixels, far too many")
+    try:
+        with gzip.open(path, "rb") as packed:
+            packed.seek(header.data_offset)
+            while missing and (piece := packed.read(min(_PIECE_BYTES, missing))):
+                missing -= len(piece)
+                yield piece
+    except (EOFError, gzip.BadGzipFile, zlib.error) as error:
+        raise FrameError("it cannot be unpacked: its gzip data is damaged or cut off") from error
+    if missing:
+        raise FrameError(f"it cannot be unpacked: {missing:,} of the bytes that its header promises are missing")
 
 
-def _fits_planes(path: Path, header: ImageHeader) -> StoredPlanes:
-    """Describe an uncompressed FITS image."""
+def _fits_planes(path: Path, header: ImageHeader, offset: int) -> StoredPlanes:
+    """Describe an uncompressed FITS image that starts at a byte of a file."""
     blank = card(header.cards, "BLANK")
     return StoredPlanes(
         path,
-        header.data_offset,
+        offset,
         _STORED[header.bitpix],
         channels_last(header.shape),
         bscale=float(card(header.cards, "BSCALE", 1.0)),
@@ -310,23 +358,68 @@ def _fits_planes(path: Path, header: ImageHeader) -> StoredPlanes:
 
 def rows_dtype(header: ImageHeader) -> np.dtype[Any]:
     """Give the type in which the rows of a FITS image come, by its header alone."""
-    return _fits_planes(Path(), header).dtype
+    return _fits_planes(Path(), header, 0).dtype
 
 
-def _npy(path: Path) -> RowSource:
-    """Describe a ``.npy`` array; a Fortran-ordered one is left to NumPy's own memory map."""
+def _npy(path: Path) -> StoredPlanes:
+    """Describe a ``.npy`` array."""
     array = np.load(path, mmap_mode="r", allow_pickle=False)
-    if not array.flags.c_contiguous:
-        mapped: Pixels = array
-        return mapped
-    return StoredPlanes(path, array.offset, array.dtype.str, array.shape, interleaved=array.ndim == 3)
+    in_columns = not array.flags.c_contiguous
+    layout = Layout.COLUMNS if in_columns else Layout.PIXELS
+    return StoredPlanes(path, array.offset, array.dtype.str, array.shape, layout)
 
 
-def _tile_compressed(path: Path, header: ImageHeader) -> TileCompressed:
-    """Describe a tile-compressed image, its type taken from one row."""
-    dtype: DTypeLike = np.float32
-    frame = TileCompressed(path, header.hdu, channels_last(header.shape), np.dtype(dtype))
-    return replace(frame, dtype=frame[0:1].dtype)
+def _tile_compressed(path: Path, header: ImageHeader, scratch: Path) -> StoredPlanes:
+    """Unpack a tile-compressed image; its numbers are the physical ones already."""
+    with unpacked(path, header.data_offset) as image:
+        if image.shape != header.shape:
+            raise FrameError("it cannot be unpacked: its header can be read as two different shapes")
+        stored = write_scratch(scratch, image.bands)
+    return StoredPlanes(stored, 0, image.dtype.str, channels_last(header.shape))
+
+
+def read_image(path: Path) -> tuple[Pixels, fits.Header]:
+    """Read the first image of a FITS file into memory, and its header.
+
+    Parameters
+    ----------
+    path : Path
+        The file, packed or not.
+
+    Returns
+    -------
+    ndarray, astropy.io.fits.Header
+        Physical values, (H, W) or (planes, H, W) as in FITS; the cards that can be read.
+
+    Raises
+    ------
+    OSError
+        Where it cannot be read; ``strerror`` is the sentence, as ZeMosaic's functions expect it.
+    """
+    try:
+        with reading(path):
+            return _image_in_memory(path, read_image_header(path))
+    except FrameError as error:
+        raise OSError(errno.EIO, str(error)) from error
+
+
+def _image_in_memory(path: Path, header: ImageHeader) -> tuple[Pixels, fits.Header]:
+    """Read an image, and its header."""
+    if header.tile_compressed:
+        with unpacked(path, header.data_offset) as image:
+            pixels: Pixels = np.frombuffer(b"".join(image.bands), image.dtype).reshape(image.shape)
+        return pixels, fits.Header.fromstring(image.header)
+    with open_bytes(path) as packed:
+        cards = fits.Header.fromstring(header_before(packed, header.data_offset)[0])
+    planes = _fits_planes(path, header, header.data_offset)
+    if _is_gzipped(path):
+        raw = np.frombuffer(b"".join(_gunzipped(path, header)), planes.stored)
+    else:
+        raw = np.empty(prod(header.shape), planes.stored)
+        with path.open("rb", buffering=0) as file:
+            file.seek(header.data_offset)
+            _fill(file, raw)
+    return planes.physical(raw).reshape(header.shape), readable_cards(cards)
 
 
 def channels_last(shape: tuple[int, ...]) -> tuple[int, ...]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import sys
 import tempfile
 import threading
 import time
@@ -17,24 +18,47 @@ from typing import Any
 
 import numpy as np
 
+from .child_process import NO_SCRATCH_CODE
 from .entries import Frame, look_at
-from .errors import FrameError
+from .errors import FrameError, ScratchError
 from .frames import RowSource
 from .functions_under_test import load_stack, load_stack_functions
 from .peak_memory import read_memory, reset_peak
+from .reading import reading
+from .scratch import save_array, writing_scratch
 from .stack_input import missing_signal, open_for_stack
 
 
 def main(job_file: str) -> None:
-    """Do the job in a file and write its result, or what was raised, to the file that it names."""
+    """Do the job in a file and write its result, or what was raised, to the file that it names.
+
+    A full disk for temporary files has no room for a result either: then the exit code says it.
+    """
     threading.Thread(target=_end_with_parent, daemon=True).start()
     job = json.loads(Path(job_file).read_text(encoding="utf-8"))
     try:
-        with tempfile.TemporaryDirectory(dir=Path(job_file).parent) as scratch:
-            result = _JOBS[job["kind"]](job, Path(scratch))
-    except Exception as error:  # noqa: BLE001 - what a job raises is its result
-        result = {"raised": f"{type(error).__name__}: {error}"}
-    target = Path(job["result"])
+        with writing_scratch():
+            folder = tempfile.TemporaryDirectory(dir=Path(job_file).parent)
+        with folder as scratch:
+            result = _result(job, Path(scratch))
+        with writing_scratch():
+            _write(result, Path(job["result"]))
+    except ScratchError:
+        sys.exit(NO_SCRATCH_CODE)
+
+
+def _result(job: dict[str, Any], scratch: Path) -> dict[str, Any]:
+    """Do a job; what it raises is its result."""
+    try:
+        return _JOBS[job["kind"]](job, scratch)
+    except ScratchError:
+        raise
+    except Exception as error:  # noqa: BLE001
+        return {"raised": f"{type(error).__name__}: {error}"}
+
+
+def _write(result: dict[str, Any], target: Path) -> None:
+    """Write a result whole or not at all."""
     written = target.with_suffix(".part")
     written.write_text(json.dumps(result), encoding="utf-8")
     written.replace(target)
@@ -68,11 +92,12 @@ def _inspect(job: dict[str, Any], scratch: Path) -> dict[str, Any]:
     told, readable = [], []
     for index, described in enumerate(job["frames"]):
         try:
-            frame = _opened(job, described, scratch)
-            told.append({"signal": missing_signal(frame)})
+            with reading(Path(described["path"])):
+                frame = _opened(job, described, scratch)
+                told.append({"signal": missing_signal(frame)})
             readable.append(frame)
-        except Exception as error:  # noqa: BLE001 - one frame that cannot be read does not stop the others
-            told.append({"unreadable": str(error) if isinstance(error, FrameError) else type(error).__name__})
+        except FrameError as error:
+            told.append({"unreadable": str(error)})
         _say_fraction_done((index + 1) / len(job["frames"]))
     weights = None
     if job["weights"] == "noise" and readable:
@@ -97,7 +122,7 @@ def _stack(job: dict[str, Any], scratch: Path) -> dict[str, Any]:
     before, wall, cpu = read_memory(), time.perf_counter(), time.process_time()
     stacked, rejected_pct = stack(frames, **options)
     wall_s, cpu_s, after = time.perf_counter() - wall, time.process_time() - cpu, read_memory()
-    np.save(job["stacked"], stacked)
+    save_array(Path(job["stacked"]), stacked)
     return {
         "baseline_rss_bytes": before.rss_bytes,
         "peak_rss_bytes": after.peak_bytes,

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from .errors import OutputError
+from .frames import read_image
 from .functions_under_test import MasterTileFunctions
 from .phase3_families import Families, Results, families_of, is_complete, renumbered, root_of
 from .phase3_files import (
@@ -252,6 +253,7 @@ class Builder:
                 stack_kappa_low=self.options.kappa_low,
                 stack_kappa_high=self.options.kappa_high,
                 stack_weight_method=_WEIGHT_METHODS[self.options.weights],
+                read_fits=read_image,
             )
         self.results[rule] = self._arranged(rule, families_of(self.results[rule]), log)
 

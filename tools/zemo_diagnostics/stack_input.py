@@ -11,7 +11,7 @@ import numpy as np
 
 from . import bayer
 from .entries import Frame
-from .frames import Cropped, RowSource, channels_last, open_frame
+from .frames import Cropped, GuardedRows, RowSource, channels_last, open_frame
 from .results import UnusableFile
 
 Window = tuple[int, int, int, int]  # top, left, height, width
@@ -127,9 +127,9 @@ def open_for_stack(frame: Frame, pattern: str | None, window: Window, scratch: P
     scratch : Path
         Folder for unpacked copies.
     """
-    source = open_frame(frame, scratch)
+    source: RowSource = open_frame(frame, scratch)
     if pattern:
-        source = bayer.Debayered(source, pattern)
+        source = GuardedRows(bayer.Debayered(source, pattern), frame.path)
     if window != (0, 0, *source.shape[:2]):
         source = Cropped(source, *window)
     return source

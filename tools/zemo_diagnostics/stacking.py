@@ -18,14 +18,14 @@ from astropy.io import fits
 from . import __version__
 from .entries import FITS_SUFFIXES, OWN_STACK, is_own_stack, scan_folder
 from .errors import FrameError, InputError, OutputError
-from .frames import Pixels, RowSource
+from .frames import Pixels, RowSource, scratch_bytes
 from .functions_under_test import PlainStack, load_stack
 from .headers import card, is_number, read_image_header
 from .mixed_frames import mixture_notes
 from .progress import Say
 from .redaction import PrivateWords, private_words, redact_text, split_unit
 from .results import UnusableFile
-from .scratch import scratch_folder
+from .scratch import check_room, scratch_folder
 from .stack_input import StackInput, central_window, choose_frames, open_for_stack
 from .whole_files import check_place, write_whole
 
@@ -121,8 +121,10 @@ def stack_folder(folder: Path, output: Path, options: StackOptions, *, force: bo
 
     Raises
     ------
-    InputError, FrameError
-        Where there is nothing to stack, or a frame cannot be read (the file is named).
+    InputError
+        Where there is nothing to stack.
+    ScratchError
+        Where packed frames cannot be unpacked for want of room.
     OutputError
         Where the result cannot be written.
     """
@@ -137,11 +139,7 @@ def stack_folder(folder: Path, output: Path, options: StackOptions, *, force: bo
     chosen = choose_frames(scan.frames, options.max_frames, debayer=options.debayer)
     with scratch_folder() as scratch:
         sources, chosen = _opened(chosen, scratch)
-        if not sources:
-            raise InputError(
-                f"no frame in '{folder}' can be read: {chosen.left_out[0].name}: {chosen.left_out[0].reason}"
-            )
-        stacked, rejected_pct = _stack(sources, functions, options, say)
+        stacked, rejected_pct, chosen = _stack_readable(sources, chosen, functions, options, say)
     _write(stacked, _header(chosen, options, rejected_pct), output, force=force)
     return Stacked(
         frames=len(chosen.frames),
@@ -159,12 +157,28 @@ def _opened(chosen: StackInput, scratch: Path) -> tuple[list[RowSource], StackIn
     window = central_window(chosen.shape, None)
     sources: list[RowSource] = []
     reasons: dict[int, str] = {}
+    check_room(scratch, sum(map(scratch_bytes, chosen.frames)))
     for index, (frame, pattern) in enumerate(zip(chosen.frames, chosen.patterns, strict=True)):
         try:
             sources.append(open_for_stack(frame, pattern, window, scratch))
         except FrameError as error:
             reasons[index] = str(error)
     return sources, chosen.without(reasons)
+
+
+def _stack_readable(
+    sources: Sequence[RowSource], chosen: StackInput, functions: PlainStack, options: StackOptions, say: Say
+) -> tuple[Pixels, float, StackInput]:
+    """Stack; where a frame can no longer be read on the way, once more without it."""
+    while sources:
+        try:
+            return (*_stack(sources, functions, options, say), chosen)
+        except FrameError as error:
+            bad = next(i for i, frame in enumerate(chosen.frames) if frame.path == error.path)
+            chosen = chosen.without({bad: str(error)})
+            sources = [source for i, source in enumerate(sources) if i != bad]
+    first = chosen.left_out[0]
+    raise InputError(f"no frame can be read: {first.name}: {first.reason}")
 
 
 def _stack(
@@ -184,9 +198,8 @@ def _stack(
             progress_callback=progress,
         )
     except RuntimeError as error:
-        cause = error.__cause__
-        if isinstance(cause, FrameError | OSError):
-            raise FrameError(str(cause if isinstance(cause, FrameError) else error)) from error
+        if isinstance(error.__cause__, FrameError):
+            raise error.__cause__ from error
         raise
     return stacked, float(rejected_pct)
 
