@@ -8,7 +8,7 @@ else
 BIN := $(VENV)/bin
 endif
 
-.PHONY: demo test test-long lint docs fixtures bench clean
+.PHONY: demo test test-long fuzz lint docs fixtures bench clean
 
 demo: $(VENV)/installed
 	$(BIN)/zemo-diag gating fixtures/mixed_by_tile
@@ -19,6 +19,10 @@ test: lint
 
 test-long: $(VENV)/installed-dev
 	$(BIN)/python -m pytest -m long
+
+# ZEMO_FUZZ_FILES and ZEMO_FUZZ_SEED in the environment change how many damaged files, and which.
+fuzz: $(VENV)/installed-dev
+	$(BIN)/python -m pytest -m fuzz
 
 lint: $(VENV)/installed-dev
 	$(BIN)/python -m ruff check

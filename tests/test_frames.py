@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from astropy.io import fits
 
+import zemosaic_align_stack
 from zemo_diagnostics import bayer, frames
 from zemo_diagnostics.entries import Frame, look_at, scan_folder
 from zemo_diagnostics.errors import FrameError
@@ -157,9 +158,9 @@ def test_an_image_that_is_cut_off_after_its_header_was_read_says_so(
     whole = read_image_header(tmp_path / "a.fits")
     (tmp_path / "a.fits").write_bytes((tmp_path / "a.fits").read_bytes()[:9000])
     monkeypatch.setattr(frames, "read_image_header", lambda _path: whole)
-    with pytest.raises(OSError, match=r"it ended .* bytes too early") as caught:
+    with pytest.raises(FrameError, match=r"it ended .* bytes too early") as caught:
         read_image(tmp_path / "a.fits")
-    assert caught.value.strerror is not None
+    assert (caught.value.strerror, caught.value.path) == (str(caught.value), tmp_path / "a.fits")
 
 
 def test_tile_compressed_frames_and_cubes(fixtures: Path, tmp_path: Path) -> None:
@@ -197,6 +198,16 @@ def test_a_file_that_got_shorter_says_so(tmp_path: Path) -> None:
     (tmp_path / "a.fits").unlink()
     with pytest.raises(FrameError, match="it cannot be read: No such file or directory"):
         source[0:1]
+
+
+def test_a_stack_says_which_frame_it_could_not_read_and_why(tmp_path: Path) -> None:
+    for name in ("a.npy", "b.npy"):
+        np.save(tmp_path / name, random_data("f4"))
+    sources = [opened(tmp_path / name, tmp_path) for name in ("a.npy", "b.npy")]
+    (tmp_path / "b.npy").unlink()
+    with pytest.raises(zemosaic_align_stack.FrameReadError) as caught:
+        zemosaic_align_stack._cpu_stack_kappa_fallback_chunked(sources)
+    assert str(caught.value).endswith("of frame 1 (b.npy): it cannot be read: No such file or directory")
 
 
 def test_a_damaged_gzip_file_says_so(fixtures: Path, tmp_path: Path) -> None:

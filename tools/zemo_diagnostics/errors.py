@@ -65,6 +65,11 @@ class FrameError(ZemoDiagError):
     exit_code = EXIT_USAGE
     path: Path | None = None
 
+    @property
+    def strerror(self) -> str:
+        """The sentence, by the name that `OSError` gives it: ZeMosaic's functions take it into their own errors."""
+        return str(self)
+
 
 class NoImageError(FrameError):
     """A whole file that simply holds no image, such as a table: nothing of it was lost."""

@@ -7,7 +7,6 @@ FITS stores with an offset (BZERO 32768 for uint16) are converted band by band; 
 
 from __future__ import annotations
 
-import errno
 import gzip
 import zlib
 from collections.abc import Iterator
@@ -393,14 +392,11 @@ def read_image(path: Path) -> tuple[Pixels, fits.Header]:
 
     Raises
     ------
-    OSError
-        Where it cannot be read; ``strerror`` is the sentence, as ZeMosaic's functions expect it.
+    FrameError
+        Where it cannot be read.
     """
-    try:
-        with reading(path):
-            return _image_in_memory(path, read_image_header(path))
-    except FrameError as error:
-        raise OSError(errno.EIO, str(error)) from error
+    with reading(path):
+        return _image_in_memory(path, read_image_header(path))
 
 
 def _image_in_memory(path: Path, header: ImageHeader) -> tuple[Pixels, fits.Header]:

@@ -13,6 +13,7 @@ from .headers import read_image_header
 from .master_pixels import MasterPixels, measure_pixels
 from .masters import judge
 from .pictures import Labelled, Thumbnail, contact_sheet, side_by_side, stretch, stretch_limits, write_png
+from .reading import reading
 from .results_masters import MasterVerdict
 from .scratch import scratch_folder
 from .wording import fraction
@@ -42,7 +43,8 @@ def measure_file(path: Path, *, picture: bool) -> MeasuredFile:
     FrameError
         Where it cannot be read.
     """
-    header = read_image_header(path)
+    with reading(path):
+        header = read_image_header(path)
     with scratch_folder() as scratch:
         source = open_frame(Frame(path, path.name, {}, header.shape, header, ("", "")), scratch)
         thumbnail = Thumbnail(source.shape, PICTURE_SIDE) if picture else None
