@@ -24,7 +24,7 @@ from .finding_groups import (
 from .markdown_text import code, fence, fenced_line, fit, folded, prose, size, table
 from .report import exit_code, verdict
 from .results import Report, RunGating, RunParity, TileGating, TileParity, UnusableFile
-from .results_masters import MasterVerdict, RunMasters, TileMaster
+from .results_masters import RunMasters, TileMaster
 from .results_phase3 import RunPhase3, TilePhase3
 
 LIMIT_BYTES = 60_000
@@ -126,7 +126,7 @@ def _tables(report: Report) -> Iterator[str]:
 
 def _phase3_table(run: RunPhase3, report: Report) -> Iterator[str]:
     """Give what became of each tile, or what is planned."""
-    levels = tile_levels(report.findings)
+    levels = tile_levels(report.findings, "ZD4")
     states = {tile.tile_id: phase3_state(tile, levels, planned=run.dry_run) for tile in run.tiles}
     many = len(run.tiles) >= MANY_TILES
     tiles = sorted(run.tiles, key=lambda tile: many and states[tile.tile_id] is State.OK)
@@ -149,7 +149,7 @@ def _phase3_cells(tile: TilePhase3, run: RunPhase3) -> tuple[str, ...]:
 
 def _masters_table(masters: RunMasters, report: Report) -> Iterator[str]:
     """Give what each master holds."""
-    levels = tile_levels(report.findings)
+    levels = tile_levels(report.findings, "ZD3")
     states = {tile.tile_id: master_state(tile, levels) for tile in masters.tiles}
     many = len(masters.tiles) >= MANY_TILES
     tiles = sorted(masters.tiles, key=lambda tile: many and states[tile.tile_id][0] is State.OK)
@@ -200,6 +200,7 @@ def _parity_table(parity: RunParity, report: Report) -> Iterator[str]:
     tiles = sorted(parity.tiles, key=lambda tile: many and states[tile.tile_id][0] is State.OK)
     header = ("Tile", "Name", "State", "Verdict", "Frames", "Differing", "Peak, full frame", "Peak, chunked", "Ratio")
     yield from _cut_table(table(header, (_parity_cells(tile, states[tile.tile_id]) for tile in tiles)))
+    yield "Full frame, chunked: peak memory over the baseline."
 
 
 def _parity_cells(tile: TileParity, state: tuple[State, str]) -> tuple[str, ...]:
@@ -218,21 +219,24 @@ def _cut_table(lines: Sequence[str], option: str = "-o") -> Iterator[str]:
 
 def _folds(report: Report) -> Iterator[tuple[str, list[str], str]]:
     """Give the folded parts: the title, its lines or groups of lines, and what one of these is called."""
+    if report.gating:
+        yield "Lines that ZeMosaic logs", [fenced_line(tile.log_line) for tile in report.gating.tiles], "line"
+        frames = [line for tile in report.gating.tiles for line in _frame_lines(tile)]
+        yield "What each frame says of its mount mode", frames, "line"
     if report.parity:
         states = parity_states(report)
         tiles = sorted(report.parity.tiles, key=lambda tile: states[tile.tile_id][0] is State.OK)
         lines = ["\n".join(_tile_lines(tile, states[tile.tile_id][1])) for tile in tiles]
         yield "Each tile's runs and comparison", lines, "tile"
-    if report.gating:
-        yield "Lines that ZeMosaic logs", [fenced_line(tile.log_line) for tile in report.gating.tiles], "line"
-        frames = [line for tile in report.gating.tiles for line in _frame_lines(tile)]
-        yield "What each frame says of its mount mode", frames, "line"
     if report.masters:
-        masters = sorted(report.masters.tiles, key=lambda tile: tile.verdict is MasterVerdict.FINE)
+        levels = tile_levels(report.findings, "ZD3")
+        masters = sorted(report.masters.tiles, key=lambda tile: master_state(tile, levels)[0] is State.OK)
         yield "What each master tile holds", ["\n".join(_master_lines(tile)) for tile in masters], "tile"
     if report.phase3 and not report.phase3.dry_run:
-        outcomes = ["\n".join(_phase3_lines(tile)) for tile in report.phase3.tiles]
-        yield "What became of each tile", outcomes, "tile"
+        levels = tile_levels(report.findings, "ZD4")
+        marked = [(phase3_state(tile, levels, planned=False), tile) for tile in report.phase3.tiles]
+        marked.sort(key=lambda pair: pair[0] is State.OK)
+        yield "What became of each tile", ["\n".join(_phase3_lines(tile, state)) for state, tile in marked], "tile"
     if report.source.unusable:
         yield "Files without a usable frame", [_file_line(file) for file in report.source.unusable], "file"
 
@@ -269,11 +273,10 @@ def _frame_lines(tile: TileGating) -> Iterator[str]:
     yield from (fenced_line(f"  {mode:<7}  {name}") for name, mode in tile.frame_modes)
 
 
-def _phase3_lines(tile: TilePhase3) -> Iterator[str]:
+def _phase3_lines(tile: TilePhase3, state: State) -> Iterator[str]:
     """Tell one tile of Phase 3 at length."""
-    first, *rest = sentences_phase3.tile_sentences(tile)
-    yield fenced_line(first)
-    yield from (fenced_line(f"  {sentence}") for sentence in rest)
+    yield fenced_line(f"tile {tile.tile_id}, {tile.name}: {state.value}")
+    yield from (fenced_line(f"  {sentence}") for sentence in sentences_phase3.tile_sentences(tile))
 
 
 def _file_line(file: UnusableFile) -> str:

@@ -19,7 +19,7 @@ States = dict[int, tuple[State, str]]
 def masters_tiles(masters: RunMasters, report: Report, page: Page) -> Iterator[Text]:
     """Give the masters; of very many, the worst that are not fine."""
     yield from heading("Master tiles")
-    levels = tile_levels(report.findings)
+    levels = tile_levels(report.findings, "ZD3")
     states = {tile.tile_id: master_state(tile, levels) for tile in masters.tiles}
     wrong = [tile for tile in masters.tiles if states[tile.tile_id][0] is not State.OK]
     shown: Sequence[TileMaster] = masters.tiles

@@ -24,7 +24,7 @@ def phase3_lines(run: RunPhase3, report: Report, page: Page) -> Iterator[Text]:
     for label, text in sentences_phase3.phase3_facts(run):
         yield from fact(label, text, page)
     yield from heading("Tiles")
-    levels = tile_levels(report.findings)
+    levels = tile_levels(report.findings, "ZD4")
     states = {tile.tile_id: phase3_state(tile, levels, planned=run.dry_run) for tile in run.tiles}
     wrong = [tile for tile in run.tiles if states[tile.tile_id] is not State.OK]
     shown: Sequence[TilePhase3] = run.tiles
