@@ -10,8 +10,8 @@ from functools import partial
 from pathlib import Path
 
 from tests.reports import SAMPLES
-from zemo_diagnostics.render_markdown import render_markdown
-from zemo_diagnostics.render_terminal import render_terminal
+from zemo_diagnostics.reports.markdown import render_markdown
+from zemo_diagnostics.reports.terminal import render_terminal
 
 FOLDER = Path(__file__).resolve().parent / "frozen_reports"
 WIDTHS = (60, 100)

@@ -175,22 +175,26 @@ def _fault_of_results(command: Command, ran: Ran, output: Path) -> str:
 
 
 def _gating_fault(report: Any) -> str:
-    tiles = [tile for tile in report["gating"]["tiles"] if tile["name"] == GOOD]
+    tiles = [tile for tile in report["results"]["gating"]["tiles"] if tile["name"] == GOOD]
     return "" if [tile["frames"] for tile in tiles] == [4] else "the good tile is not whole"
 
 
 def _masters_fault(report: Any) -> str:
-    fine = [tile["name"] for tile in report["masters"]["tiles"] if tile["verdict"] == "fine" and GOOD in tile["name"]]
+    fine = [
+        tile["name"]
+        for tile in report["results"]["masters"]["tiles"]
+        if tile["verdict"] == "fine" and GOOD in tile["name"]
+    ]
     return "" if len(fine) == 4 else f"of the good files only these are fine: {fine}"
 
 
 def _parity_fault(report: Any) -> str:
-    (tile,) = (tile for tile in report["parity"]["tiles"] if tile["name"] == GOOD)
+    (tile,) = (tile for tile in report["results"]["parity"]["tiles"] if tile["name"] == GOOD)
     return "" if (tile["verdict"], tile["used"]) == ("identical", 4) else "the good tile is not identical"
 
 
 def _phase3_fault(report: Any) -> str:
-    tiles = [tile for tile in report["phase3"]["tiles"] if tile["name"] == GOOD]
+    tiles = [tile for tile in report["results"]["phase3"]["tiles"] if tile["name"] == GOOD]
     built = [tile["patched"]["stacked"] for tile in tiles if tile["patched"] and tile["patched"]["verdict"] == "fine"]
     return "" if built == [4] else "the master of the good tile is not fine"
 

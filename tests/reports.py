@@ -4,24 +4,11 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from zemo_diagnostics.findings import Evidence, find
-from zemo_diagnostics.results import (
-    Comparison,
-    Environment,
-    Finding,
-    Level,
-    ModeCounts,
-    Report,
-    RunGating,
-    RunParity,
-    RunStatus,
-    Source,
-    TileGating,
-    TileParity,
-    UnusableFile,
-    VariantRun,
-    Verdict,
-)
+from zemo_diagnostics.commands import gating_part, masters_part, parity_part, phase3_part
+from zemo_diagnostics.errors import UnusableFile
+from zemo_diagnostics.findings import find
+from zemo_diagnostics.reports.report import Environment, Finding, Grouping, Level, Part, Report, Source, Subject
+from zemo_diagnostics.results_gating import FrameMode, ModeCounts, RunGating, ShapeFrames, TelescopeFrames, TileGating
 from zemo_diagnostics.results_masters import (
     AlphaPlane,
     ChannelLevels,
@@ -32,6 +19,7 @@ from zemo_diagnostics.results_masters import (
     RunMasters,
     TileMaster,
 )
+from zemo_diagnostics.results_parity import Comparison, RunParity, RunStatus, TileParity, VariantRun, Verdict
 from zemo_diagnostics.results_phase3 import BEFORE, PATCHED, BuildPlan, RunPhase3, TileBuild, TilePhase3
 
 GIB, MIB = 1 << 30, 1 << 20
@@ -56,8 +44,26 @@ def environment() -> Environment:
     )
 
 
-def source(frames: int = 24, unusable: tuple[UnusableFile, ...] = ()) -> Source:
-    return Source("m31", frames + len(unusable), frames, unusable, "folder")
+def source(frames: int = 24, unusable: tuple[UnusableFile, ...] = (), tiles: int = 1) -> Source:
+    return Source(
+        folder="m31",
+        files=frames + len(unusable),
+        frames=frames,
+        unusable=unusable,
+        grouped_by=Grouping.FOLDER,
+        tiles=tiles,
+    )
+
+
+def report_of(*parts: Part, command: str, source: Source, **changes: object) -> Report:
+    base = Report(command=command, created_utc=CREATED, environment=environment(), source=source, parts=tuple(parts))
+    return replace(base, **changes)  # type: ignore[arg-type]
+
+
+def with_result(report: Report, **results: object) -> Report:
+    """Put other data into parts of a report."""
+    parts = tuple(replace(part, data=results.get(part.name, part.data)) for part in report.parts)
+    return replace(report, parts=parts)
 
 
 def finding(code: str = "ZD103", level: Level = Level.WARNING, tile_id: int | None = 1, **changes: object) -> Finding:
@@ -87,9 +93,9 @@ def tile_gating(tile_id: int = 1, mode: str = "EQ", frames: int = 6, name: str |
         before_enabled=True,
         reason="cleanup is on and the group is ALT_AZ" if altaz else "cleanup is for ALT_AZ groups and this one is EQ",
         log_line=f"P3_ALTaz_GATING: tile_id={tile_id} eqmode={mode} global_enabled=True => tile_enabled={altaz}",
-        frame_modes=tuple((f"Light_{tile_id}_{i}.fit", mode) for i in range(frames)),
-        telescopes=(("Seestar S50", frames),),
-        shapes=(("1920 × 1080", frames),),
+        frame_modes=tuple(FrameMode(f"Light_{tile_id}_{i}.fit", mode) for i in range(frames)),
+        telescopes=(TelescopeFrames("Seestar S50", frames),),
+        shapes=(ShapeFrames("1920 × 1080", frames),),
     )
 
 
@@ -114,15 +120,12 @@ def gating_report() -> Report:
         tile_gating(3, "ALT_AZ"),
     )
     found = (finding(tile_id=2),)
-    return Report(
-        "gating",
-        CREATED,
-        environment(),
-        source(18),
-        (("altaz_cleanup", True), ("panel_deg", 0.05)),
-        run_gating(*tiles),
-        None,
-        found,
+    return report_of(
+        gating_part(run_gating(*tiles)),
+        command="gating",
+        source=source(18, tiles=3),
+        options=(("altaz_cleanup", True), ("panel_deg", 0.05)),
+        findings=found,
     )
 
 
@@ -236,14 +239,20 @@ def partial_report() -> Report:
     skipped = VariantRun("fullframe", RunStatus.SKIPPED, "not even one row of all frames fits", (0, 0), 5 * GIB)
     none = replace(tile_parity(3, Verdict.NOT_COMPARED), runs=(skipped, variant_run("chunked", 98 * MIB)))
     report = parity_report(partial_tile(1, whole=False), unread_tile(2), none)
-    assert report.parity is not None
-    return replace(report, findings=find(Evidence(source(), parity=replace(report.parity, whole_required=True))))
+    required = replace(report.result("parity"), whole_required=True)
+    return replace(report, findings=find(source(), parity_part(required)))
 
 
 def parity_report(*tiles: TileParity, findings: tuple[Finding, ...] = ()) -> Report:
     run = RunParity(tiles or (tile_parity(),), 12 * GIB, "free memory", "N × H × W × C × 4 bytes × 2")
     options = (("kappa_low", 3.0), ("kappa_high", 3.0), ("weights", "none"))
-    return Report("kappa-parity", CREATED, environment(), source(), options, None, run, findings)
+    return report_of(
+        parity_part(run),
+        command="kappa-parity",
+        source=source(tiles=len(run.tiles)),
+        options=options,
+        findings=findings,
+    )
 
 
 def died_report() -> Report:
@@ -326,8 +335,16 @@ def masters_report(*tiles: TileMaster, unreadable: tuple[UnusableFile, ...] = ()
         ),
     )
     files = len(run.tiles) + len(unreadable)
-    made = Source("run_tmp", files, files, (), "file")
-    return Report("masters", CREATED, environment(), made, (), None, None, found, masters=run)
+    made = Source(
+        folder="run_tmp",
+        files=files,
+        frames=files,
+        unusable=(),
+        grouped_by=Grouping.FILE,
+        tiles=files,
+        subject=Subject.MASTER,
+    )
+    return report_of(masters_part(run), command="masters", source=made, findings=found)
 
 
 def many_masters_report() -> Report:
@@ -349,7 +366,8 @@ def big_report(tiles: int = 400, frames: int = 50) -> Report:
         finding("ZD001", tile_id=None, message=f"{file.name}: {file.reason}.", evidence=(file.name,)) for file in lost
     )
     report = parity_report(*stacked, findings=unusable + found)
-    return replace(report, source=source(tiles * frames, lost), gating=run_gating(*gated))
+    parts = (gating_part(run_gating(*gated)), *report.parts)
+    return replace(report, source=source(tiles * frames, lost, tiles), parts=parts)
 
 
 def nasty_report(text: str = NASTY) -> Report:
@@ -360,9 +378,9 @@ def nasty_report(text: str = NASTY) -> Report:
         evidence=text,
         reason=text,
         log_line=text,
-        frame_modes=((text, text), ("b.fit", "EQ")),
-        telescopes=((text, 2),),
-        shapes=((text, 2),),
+        frame_modes=(FrameMode(text, text), FrameMode("b.fit", "EQ")),
+        telescopes=(TelescopeFrames(text, 2),),
+        shapes=(ShapeFrames(text, 2),),
         stacked_frames=(text,),
     )
     run = variant_run(status=RunStatus.RAISED, detail=text, memory_method=text)
@@ -375,21 +393,18 @@ def nasty_report(text: str = NASTY) -> Report:
         finding(tile_id=1, message=text, remedy=text, evidence=(text,)),
     )
     report = parity_report(stacked, findings=found)
-    assert report.parity is not None
+    parity = replace(report.result("parity"), memory_formula=text, memory_limit_source=text)
+    built = run_phase3(replace(tile_phase3(1), name=text, patched=tile_build(PATCHED, error=text, unreadable=(text,))))
     return replace(
         report,
-        source=Source(text, 3, 2, (file,), "folder"),
+        source=replace(source(2, (file,)), folder=text),
         options=(("name", text),),
-        gating=replace(run_gating(gated), log_message=text, reason=text, summary_line=text),
-        parity=replace(report.parity, memory_formula=text, memory_limit_source=text),
-        phase3=replace(
-            run_phase3(replace(tile_phase3(1), name=text, patched=tile_build(PATCHED, error=text, unreadable=(text,)))),
-            summary_line=text,
-            reason=text,
-            log_message=text,
-            no_pictures=text,
+        parts=(
+            gating_part(replace(run_gating(gated), log_message=text, reason=text, summary_line=text)),
+            parity_part(parity),
+            masters_part(RunMasters((tile_master(1, name=text, cause=text, alpha=None, alpha_problem=text),), (file,))),
+            phase3_part(replace(built, summary_line=text, reason=text, log_message=text, no_pictures=text)),
         ),
-        masters=RunMasters((tile_master(1, name=text, cause=text, alpha=None, alpha_problem=text),), (file,)),
     )
 
 
@@ -451,16 +466,22 @@ def phase3_report() -> Report:
         evidence=("before/master_tile_001.fits",),
     )
     options = (("altaz_cleanup", True), ("rules", "before,patched"))
-    base = Report("phase3", CREATED, environment(), source(12), options, None, None, (found,))
-    return replace(base, phase3=run)
+    return report_of(
+        phase3_part(run),
+        command="phase3",
+        source=source(12, tiles=2),
+        options=options,
+        findings=(found,),
+        file_option="--report",
+    )
 
 
 def phase3_planned_report() -> Report:
     report = phase3_report()
-    assert report.phase3 is not None
-    tiles = tuple(replace(tile, before=None, patched=None, picture=None) for tile in report.phase3.tiles)
-    run = replace(report.phase3, tiles=tiles, dry_run=True, built=0, copied=0)
-    return replace(report, phase3=run, findings=())
+    planned = report.result("phase3")
+    tiles = tuple(replace(tile, before=None, patched=None, picture=None) for tile in planned.tiles)
+    run = replace(planned, tiles=tiles, dry_run=True, built=0, copied=0)
+    return replace(with_result(report, phase3=run), findings=())
 
 
 def phase3_trouble_report() -> Report:
@@ -474,7 +495,8 @@ def phase3_trouble_report() -> Report:
         retried,
     )
     run = replace(run_phase3(*tiles), disk_full=True, no_pictures="pictures need Pillow")
-    return replace(phase3_report(), phase3=run, findings=find(Evidence(source(), phase3=run)))
+    report = replace(phase3_report(), source=source(12, tiles=3), parts=(phase3_part(run),))
+    return replace(report, findings=find(source(), phase3_part(run)))
 
 
 def interrupted_report() -> Report:

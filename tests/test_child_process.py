@@ -15,7 +15,7 @@ import pytest
 
 from zemo_diagnostics import child_process
 from zemo_diagnostics.child_process import run_job
-from zemo_diagnostics.results import RunStatus
+from zemo_diagnostics.results_parity import RunStatus
 from zemo_diagnostics.sample_groups import write_group
 
 

@@ -167,7 +167,7 @@ def test_no_serial_within_a_cameras_name_is_in_a_report_or_a_stack(
     assert zemo_diag.run(["stack", str(folder), "-o", str(stack)]) == 0
     for text in (*printed, repr(fits.getheader(stack))):
         assert not any(trace in text for trace in ("1a2b3c4d", "1A2B3C4D", "1234"))
-    telescopes = json.loads(printed[-1])["gating"]["tiles"][0]["telescopes"]
+    telescopes = json.loads(printed[-1])["results"]["gating"]["tiles"][0]["telescopes"]
     assert telescopes[0]["name"] in ("Seestar S50", "Seestar S30 Pro", "ASI585MC", "Nikon D5300")
 
 
@@ -232,7 +232,7 @@ def test_ctrl_c_leaves_no_child_and_writes_what_is_known(tmp_path: Path) -> None
     assert "interrupted" in stdout[-200:]
     document = json.loads(report.read_text(encoding="utf-8"))
     assert document["interrupted"] is True
-    assert [tile["verdict"] for tile in document["parity"]["tiles"]] == ["identical"] * 4
+    assert [tile["verdict"] for tile in document["results"]["parity"]["tiles"]] == ["identical"] * 4
     time.sleep(0.2)
     assert not [one for one in psutil.process_iter(["cmdline"]) if str(tmp_path) in " ".join(one.info["cmdline"] or ())]
 
@@ -404,7 +404,7 @@ def test_masters_writes_reports_and_a_contact_sheet(tmp_path: Path) -> None:
     sheet, report = tmp_path / "sheet.png", tmp_path / "report.json"
     done = zemo("masters", folder, "-o", report, "--contact-sheet", sheet, "--format", "markdown")
     assert (done.returncode, done.stderr.count("Wrote")) == (1, 2)
-    assert [tile["verdict"] for tile in json.loads(report.read_text("utf-8"))["masters"]["tiles"]] == [
+    assert [tile["verdict"] for tile in json.loads(report.read_text("utf-8"))["results"]["masters"]["tiles"]] == [
         "fine",
         "nearly empty",
     ]

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from zemo_diagnostics.comparison import compare
-from zemo_diagnostics.results import Comparison, Verdict
+from zemo_diagnostics.results_parity import Comparison, Verdict
 
 Image = NDArray[np.float32]
 

@@ -68,8 +68,7 @@ def test_a_later_page_that_exists_is_told_before_anything_is_measured(tmp_path: 
     assert (page.read_bytes(), (tmp_path / "sheet.png").exists()) == (b"mine", False)
     sheet = ContactSheet(tmp_path / "sheet.png", force=True)
     report = run_masters(run, sheet=sheet, say=silent)
-    assert report.masters is not None
-    assert (len(report.masters.tiles), sheet.words()) == (5, f"{tmp_path / 'sheet.png'} to {page}")
+    assert (len(report.result("masters").tiles), sheet.words()) == (5, f"{tmp_path / 'sheet.png'} to {page}")
     assert page.read_bytes() != b"mine"
 
 

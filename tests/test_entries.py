@@ -22,7 +22,7 @@ from zemo_diagnostics.commands import GroupingOptions, run_gating, run_masters
 from zemo_diagnostics.entries import Frame, scan_folder
 from zemo_diagnostics.errors import InputError
 from zemo_diagnostics.frames import open_frame
-from zemo_diagnostics.results import Report
+from zemo_diagnostics.reports.report import Report
 from zemo_diagnostics.stacking import StackOptions, stack_folder
 
 
@@ -377,8 +377,7 @@ def test_the_report_names_the_files_of_a_folder_called_tilde_in_full(tmp_path: P
     copy_lights(fixtures, tmp_path / "~")
     shutil.copy(fixtures / "unusable" / "data_cut.fit", tmp_path / "~" / "cut.fit")
     report = gated(tmp_path)
-    assert report.gating is not None
-    assert [name for name, _ in report.gating.tiles[0].frame_modes] == ["~/0.fit", "~/1.fit"]
+    assert [frame.name for frame in report.result("gating").tiles[0].frame_modes] == ["~/0.fit", "~/1.fit"]
     assert report.findings[0].message.startswith("~/cut.fit: it is cut off")
 
 
@@ -388,6 +387,5 @@ def test_a_pipe_among_masters_holds_nothing_up(tmp_path: Path) -> None:
         os.mkfifo(tmp_path / name)
     write_master(tmp_path / "master_tile_001.fits", star_field((60, 80, 3)))
     report = run_masters(tmp_path, say=silent)
-    assert report.masters is not None
-    assert [file.reason.split(" (")[0] for file in report.masters.unreadable] == ["it is no regular file"] * 3
-    assert len(report.masters.tiles) == 1
+    assert [file.reason.split(" (")[0] for file in report.result("masters").unreadable] == ["it is no regular file"] * 3
+    assert len(report.result("masters").tiles) == 1

@@ -12,9 +12,12 @@ import pytest
 from zemo_diagnostics import findings
 from zemo_diagnostics.checks import FindingKind
 from zemo_diagnostics.commands import GroupingOptions, run_gating
-from zemo_diagnostics.findings import Evidence, find, load_checks
-from zemo_diagnostics.results import Finding, Level, ModeCounts, Report, RunGating, Source, TileGating, UnusableFile
-from zemo_diagnostics.sentences import EQ_ONLY, gating_facts
+from zemo_diagnostics.errors import UnusableFile
+from zemo_diagnostics.findings import find, load_checks
+from zemo_diagnostics.reports.document import Facts
+from zemo_diagnostics.reports.report import Finding, Grouping, Level, Report, Source
+from zemo_diagnostics.results_gating import FrameMode, ModeCounts, RunGating, ShapeFrames, TelescopeFrames, TileGating
+from zemo_diagnostics.tell_gating import tell
 
 
 def quiet(_what: str, _part: float, _detail: str = "") -> None:
@@ -29,9 +32,14 @@ def codes(report: Report) -> set[str]:
     return {finding.code for finding in report.findings}
 
 
+def gating_of(report: Report) -> RunGating:
+    gating = report.result("gating")
+    assert isinstance(gating, RunGating)
+    return gating
+
+
 def tiles_of(report: Report) -> tuple[TileGating, ...]:
-    assert report.gating is not None
-    return report.gating.tiles
+    return gating_of(report).tiles
 
 
 def test_mixed_tiles_are_gated_one_by_one(fixtures: Path) -> None:
@@ -47,9 +55,8 @@ def test_mixed_tiles_are_gated_one_by_one(fixtures: Path) -> None:
 
 def test_an_eq_only_run_is_not_cleaned(fixtures: Path) -> None:
     report = gate(fixtures / "eq_only")
-    assert report.gating is not None
-    assert (report.gating.requested, report.gating.effective) == (True, False)
-    assert report.gating.log_message == (
+    assert (gating_of(report).requested, gating_of(report).effective) == (True, False)
+    assert gating_of(report).log_message == (
         "ALTaz cleanup requested but no ALT_AZ frames detected -> disabled (EQ-only run)."
     )
     assert not any(tile.tile_enabled for tile in tiles_of(report))
@@ -70,7 +77,7 @@ def test_frames_without_eqmode(fixtures: Path) -> None:
 def test_odd_values_are_counted_as_what_they_say(fixtures: Path) -> None:
     (tile,) = tiles_of(gate(fixtures / "odd_values", split=False))
     assert tile.counts == ModeCounts(eq=6, altaz=3, unknown=4, other=2)
-    modes = {name.split("_")[1]: mode for name, mode in tile.frame_modes}
+    modes = {frame.name.split("_")[1]: frame.mode for frame in tile.frame_modes}
     assert modes["EQMODE two"] == "EQMODE_2"
     assert modes["EQMODE text EQ"] == "EQ"
     assert modes["EQMODE in a comment"] == modes["EQMODE undefined"] == "UNKNOWN"
@@ -120,9 +127,9 @@ def tile(**changes: object) -> TileGating:
         before_enabled=False,
         reason="",
         log_line="",
-        frame_modes=tuple((f"{i}.fit", "EQ") for i in range(4)),
-        telescopes=(("Seestar S50", 4),),
-        shapes=(("4 × 4", 4),),
+        frame_modes=tuple(FrameMode(f"{i}.fit", "EQ") for i in range(4)),
+        telescopes=(TelescopeFrames("Seestar S50", 4),),
+        shapes=(ShapeFrames("4 × 4", 4),),
     )
     return replace(base, **changes)  # type: ignore[arg-type]
 
@@ -133,9 +140,9 @@ def tile(**changes: object) -> TileGating:
         ("ZD101", {"counts": ModeCounts(2, 2, 0, 0)}),
         ("ZD102", {"counts": ModeCounts(1, 3, 0, 0)}),
         ("ZD103", {"counts": ModeCounts(1, 0, 3, 0)}),
-        ("ZD104", {"frame_modes": (("a.fit", "EQMODE_2"),)}),
-        ("ZD105", {"telescopes": (("Seestar S50", 2), ("Seestar S30", 2))}),
-        ("ZD106", {"shapes": (("4 × 4", 3), ("2 × 2", 1))}),
+        ("ZD104", {"frame_modes": (FrameMode("a.fit", "EQMODE_2"),)}),
+        ("ZD105", {"telescopes": (TelescopeFrames("Seestar S50", 2), TelescopeFrames("Seestar S30", 2))}),
+        ("ZD106", {"shapes": (ShapeFrames("4 × 4", 3), ShapeFrames("2 × 2", 1))}),
         ("ZD107", {"before_enabled": True}),
         ("ZD108", {"eqmode": "UNKNOWN", "deciding_index": None}),
         ("ZD110", {"stacked_frames": ("a.fit",)}),
@@ -171,8 +178,8 @@ def check_messages(code: str, *tiles: TileGating, **run: object) -> list[str]:
         ("ZD103", {"counts": ModeCounts(0, 0, 1, 0), "frames": 1}, "The only frame does not say its mount mode;"),
         ("ZD103", {"counts": ModeCounts(0, 0, 4, 0)}, "None of its 4 frames says its mount mode;"),
         ("ZD103", {"counts": ModeCounts(1, 0, 3, 0)}, "3 of 4 frames do not say their mount mode;"),
-        ("ZD104", {"frame_modes": (("a.fit", "EQMODE_2"),)}, "1 of 4 frames says EQMODE '2'."),
-        ("ZD104", {"frame_modes": (("a.fit", "EQMODE_2"),), "frames": 1}, "The only frame says EQMODE '2'."),
+        ("ZD104", {"frame_modes": (FrameMode("a.fit", "EQMODE_2"),)}, "1 of 4 frames says EQMODE '2'."),
+        ("ZD104", {"frame_modes": (FrameMode("a.fit", "EQMODE_2"),), "frames": 1}, "The only frame says EQMODE '2'."),
         (
             "ZD108",
             {"eqmode": "UNKNOWN", "counts": ModeCounts(1, 0, 3, 0)},
@@ -194,8 +201,7 @@ def test_what_is_said_of_a_single_frame_in_the_run(fixtures: Path, tmp_path: Pat
     assert finding.message == "The cleanup is off for the whole run: 1 frame does not say its mode."
     shutil.copy(next((fixtures / "altaz_only").glob("*.fit")), tmp_path / "altaz.fit")
     report = gate(tmp_path, group_by="all")
-    assert report.gating is not None
-    assert report.gating.reason == "1 of 2 frames is ALT_AZ"
+    assert gating_of(report).reason == "1 of 2 frames is ALT_AZ"
 
 
 @pytest.mark.parametrize(
@@ -210,7 +216,8 @@ def test_what_is_said_of_a_single_frame_in_the_run(fixtures: Path, tmp_path: Pat
 def test_who_writes_the_mode_is_told_for_the_telescope_at_hand(
     telescopes: list[tuple[str, int]], said: str, unsaid: str
 ) -> None:
-    silent = tile(counts=ModeCounts(0, 0, 4, 0), eqmode="UNKNOWN", telescopes=tuple(telescopes))
+    named = tuple(TelescopeFrames(*one) for one in telescopes)
+    silent = tile(counts=ModeCounts(0, 0, 4, 0), eqmode="UNKNOWN", telescopes=named)
     (message,) = check_messages("ZD103", silent)
     assert said in message
     assert unsaid not in message
@@ -223,13 +230,17 @@ def test_the_remedy_says_what_zemosaics_versions_do_with_an_unknown_tile() -> No
     assert "tiles of their own" not in kind.remedy
 
 
+def facts_of(report: Report) -> tuple[tuple[str, str], ...]:
+    """Give the lines that are told of the whole run."""
+    (facts,) = (block for block in tell(gating_of(report), {}).blocks if isinstance(block, Facts))
+    return facts.facts
+
+
 def test_an_eq_only_run_is_explained_where_frames_do_not_say_their_mode(fixtures: Path) -> None:
     unknown, eq = gate(fixtures / "no_eqmode"), gate(fixtures / "eq_only")
-    assert unknown.gating is not None
-    assert eq.gating is not None
-    explained = (EQ_ONLY, "that no frame says ALT_AZ: 8 frames do not say their mode, and may be of either")
-    assert gating_facts(unknown.gating)[-1] == explained
-    assert gating_facts(eq.gating)[-1][0] == "ZeMosaic logs"
+    explained = ("EQ-only means", "that no frame says ALT_AZ: 8 frames do not say their mode, and may be of either")
+    assert facts_of(unknown)[-1] == explained
+    assert facts_of(eq)[-1][0] == "ZeMosaic logs"
 
 
 def test_a_check_that_crashes_is_a_finding(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -239,7 +250,8 @@ def test_a_check_that_crashes_is_a_finding(monkeypatch: pytest.MonkeyPatch) -> N
 
     kind = FindingKind("ZD999", Level.INFO, "Crasher", "none", "source", crash)  # type: ignore[arg-type]
     monkeypatch.setattr(findings, "CHECKS", [*load_checks(), kind])
-    found = find(Evidence(Source("x", 1, 1, (UnusableFile("a.fit", "why"),), "all")))
+    unusable = (UnusableFile("a.fit", "why"),)
+    found = find(Source(folder="x", files=1, frames=1, unusable=unusable, grouped_by=Grouping.ALL, tiles=1))
     assert [finding.code for finding in found] == ["ZD001", "ZD901"]
     assert "ZD999" in found[1].message
 

@@ -22,14 +22,14 @@ from tests.conftest import ROOT
 from tests.masters import NOISE_ADU, SKY_ADU, Image, empty_cards, rotated_corners, star_field, wiped, write_master
 from zemo_diagnostics import commands, master_pixels
 from zemo_diagnostics.commands import run_masters
-from zemo_diagnostics.errors import InputError
+from zemo_diagnostics.errors import InputError, UnusableFile
 from zemo_diagnostics.frames import StoredPlanes
 from zemo_diagnostics.master_files import scan_masters, tile_numbers
 from zemo_diagnostics.master_holes import enclosed_by_bright
 from zemo_diagnostics.master_pixels import SAMPLE_PIXELS, measure_pixels, sample_step
-from zemo_diagnostics.report import exit_code, verdict
-from zemo_diagnostics.results import Report, UnusableFile
-from zemo_diagnostics.results_masters import EdgeBands, MasterVerdict, TileMaster
+from zemo_diagnostics.reports.report import Report, exit_code
+from zemo_diagnostics.reports.told import verdict
+from zemo_diagnostics.results_masters import EdgeBands, MasterVerdict, RunMasters, TileMaster
 
 SHAPE = (120, 160, 3)
 
@@ -43,8 +43,9 @@ def measured(folder: Path) -> Report:
 
 
 def tile_of(report: Report) -> TileMaster:
-    assert report.masters is not None
-    (tile,) = report.masters.tiles
+    masters = report.result("masters")
+    assert isinstance(masters, RunMasters)
+    (tile,) = masters.tiles
     return tile
 
 
@@ -326,9 +327,8 @@ def test_damaged_files_are_errors_and_tables_are_not(tmp_path: Path) -> None:
     Table({"flux": [1.0, 2.0]}).write(tmp_path / "stars.fits")
     np.save(tmp_path / "cache.npy", star_field(SHAPE))
     report = measured(tmp_path)
-    assert report.masters is not None
-    assert [file.name[:15] for file in report.masters.unreadable] == [f"master_tile_00{i}" for i in (1, 2, 4)]
-    assert [tile.tile_id for tile in report.masters.tiles] == [1]
+    assert [file.name[:15] for file in report.result("masters").unreadable] == [f"master_tile_00{i}" for i in (1, 2, 4)]
+    assert [tile.tile_id for tile in report.result("masters").tiles] == [1]
     assert codes(report) == ["ZD301", "ZD301", "ZD301", "ZD001"]
     assert (report.source.files, report.source.frames, exit_code(report)) == (5, 4, 1)
 
@@ -374,9 +374,8 @@ def test_a_file_that_vanishes_after_its_header_was_read_is_unreadable(
 
     monkeypatch.setattr(commands, "scan_masters", scan)
     report = measured(tmp_path)
-    assert report.masters is not None
-    assert [tile.tile_id for tile in report.masters.tiles] == [1, 3]
-    assert report.masters.unreadable == (
+    assert [tile.tile_id for tile in report.result("masters").tiles] == [1, 3]
+    assert report.result("masters").unreadable == (
         UnusableFile("master_tile_002.fits", "it cannot be read: No such file or directory"),
     )
     assert exit_code(report) == 1
@@ -401,9 +400,8 @@ def test_whatever_a_library_raises_is_that_files_finding(
     monkeypatch.setattr(StoredPlanes, "__getitem__", fail)
     monkeypatch.setattr(master_pixels, "BAND_BYTES", 100_000)
     report = measured(tmp_path)
-    assert report.masters is not None
-    assert [tile.tile_id for tile in report.masters.tiles] == [1]
-    (damaged,) = report.masters.unreadable
+    assert [tile.tile_id for tile in report.result("masters").tiles] == [1]
+    (damaged,) = report.result("masters").unreadable
     assert damaged.reason.startswith("it cannot be read: ")
 
 
@@ -430,9 +428,8 @@ def test_any_fits_image_will_do(tmp_path: Path) -> None:
     fits.HDUList([fits.PrimaryHDU(), fits.CompImageHDU(mono, quantize_level=0.0)]).writeto(tmp_path / "small.fits.fz")
     fits.PrimaryHDU(np.zeros((2, 3, 4, 5), np.float32)).writeto(tmp_path / "strange.fits")
     report = measured(tmp_path)
-    assert report.masters is not None
-    assert [tile.verdict for tile in report.masters.tiles] == [MasterVerdict.FINE] * 3
-    assert all(abs((tile.channels[0].median or 0) - SKY_ADU[0]) < 3 for tile in report.masters.tiles)
+    assert [tile.verdict for tile in report.result("masters").tiles] == [MasterVerdict.FINE] * 3
+    assert all(abs((tile.channels[0].median or 0) - SKY_ADU[0]) < 3 for tile in report.result("masters").tiles)
     assert codes(report) == ["ZD001", "ZD311"]
     assert "2 × 3 × 4 × 5" in report.findings[0].message
 
@@ -561,7 +558,7 @@ out = Path(sys.argv[3])
 run_masters(Path(sys.argv[1]), sheet=ContactSheet(out / "small.png", force=False), say=lambda *_: None)
 before = read_memory().rss_bytes
 report = run_masters(Path(sys.argv[2]), sheet=ContactSheet(out / "large.png", force=False), say=lambda *_: None)
-print(read_memory().peak_bytes - before, len(report.masters.tiles))
+print(read_memory().peak_bytes - before, len(report.result("masters").tiles))
 """
 
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import errno
 import os
+from dataclasses import replace
 from pathlib import Path
+from unittest.mock import patch
 
 import pytest
 
@@ -12,7 +14,9 @@ import zemo_diag
 from tests.conftest import FIXTURES
 from tests.reports import SAMPLES, gating_report, nasty_report
 from zemo_diagnostics.errors import EXIT_USAGE, OutputError
-from zemo_diagnostics.outputs import RENDERERS, check_output_paths, renderer_for, write_report
+from zemo_diagnostics.reports import formats
+from zemo_diagnostics.reports.formats import FORMATS, suffixes
+from zemo_diagnostics.reports.outputs import check_output_paths, format_of, write_report
 from zemo_diagnostics.whole_files import write_whole
 
 
@@ -20,8 +24,15 @@ def left_behind(folder: Path) -> list[str]:
     return sorted(path.name for path in folder.iterdir())
 
 
+def write_text(text: str, path: Path, *, force: bool) -> None:
+    """Write a report that every form draws as just this text."""
+    forms = [replace(form, render=lambda _report: text) for form in FORMATS]
+    with patch.object(formats, "FORMATS", forms):
+        write_report(gating_report(), path, force=force)
+
+
 def test_a_report_is_written_in_utf8_with_plain_newlines(tmp_path: Path) -> None:
-    write_report("ü\nx\n", tmp_path / "r.md", force=False)
+    write_text("ü\nx\n", tmp_path / "r.md", force=False)
     assert (tmp_path / "r.md").read_bytes() == b"\xc3\xbc\nx\n"
     assert left_behind(tmp_path) == ["r.md"]
 
@@ -29,20 +40,20 @@ def test_a_report_is_written_in_utf8_with_plain_newlines(tmp_path: Path) -> None
 @pytest.mark.skipif(os.name == "nt", reason="POSIX permissions")
 def test_others_may_read_it_as_they_may_any_new_file(tmp_path: Path) -> None:
     (tmp_path / "plain.md").write_text("x", encoding="utf-8")
-    write_report("x", tmp_path / "r.md", force=False)
+    write_text("x", tmp_path / "r.md", force=False)
     assert (tmp_path / "r.md").stat().st_mode == (tmp_path / "plain.md").stat().st_mode
 
 
-@pytest.mark.parametrize("suffix", RENDERERS)
+@pytest.mark.parametrize("suffix", suffixes())
 @pytest.mark.parametrize("name", SAMPLES)
 def test_every_form_of_every_report_can_be_written(tmp_path: Path, name: str, suffix: str) -> None:
     path = tmp_path / f"r{suffix}"
-    write_report(renderer_for(path)(SAMPLES[name]()), path, force=False)
+    write_report(SAMPLES[name](), path, force=False)
     assert path.read_text(encoding="utf-8")
 
 
 def test_the_suffix_may_be_in_capitals(tmp_path: Path) -> None:
-    assert renderer_for(tmp_path / "R.JSON")(gating_report()).startswith("{")
+    assert format_of(tmp_path / "R.JSON").render(gating_report()).startswith("{")
 
 
 def test_an_existing_file_stays_without_force(tmp_path: Path) -> None:
@@ -51,11 +62,11 @@ def test_an_existing_file_stays_without_force(tmp_path: Path) -> None:
     with pytest.raises(OutputError, match="--force"):
         check_output_paths([path], force=False)
     with pytest.raises(OutputError, match="--force") as caught:
-        write_report("{}", path, force=False)
+        write_text("{}", path, force=False)
     assert caught.value.exit_code == EXIT_USAGE
     assert path.read_text(encoding="utf-8") == "mine"
     check_output_paths([path], force=True)
-    write_report("{}", path, force=True)
+    write_text("{}", path, force=True)
     assert path.read_text(encoding="utf-8") == "{}"
     assert left_behind(tmp_path) == ["r.json"]
 
@@ -69,7 +80,7 @@ def test_a_file_that_appears_meanwhile_stays(tmp_path: Path, monkeypatch: pytest
 
     monkeypatch.setattr("zemo_diagnostics.whole_files.check_place", check_then_lose_the_race)
     with pytest.raises(OutputError, match="--force"):
-        write_report("{}", path, force=False)
+        write_text("{}", path, force=False)
     assert path.read_text(encoding="utf-8") == "theirs"
     assert left_behind(tmp_path) == ["r.json"]
 
@@ -79,7 +90,7 @@ def test_only_known_suffixes_are_written(tmp_path: Path, name: str) -> None:
     path = tmp_path / name
     path.write_bytes(b"pixels")
     with pytest.raises(OutputError, match=r"end it in \.json, \.md, \.txt"):
-        write_report("x", path, force=True)
+        write_text("x", path, force=True)
     assert path.read_bytes() == b"pixels"
 
 
@@ -175,7 +186,7 @@ def test_a_failure_on_the_way_leaves_nothing_new(tmp_path: Path, monkeypatch: py
 
     monkeypatch.setattr(Path, "replace", full)
     with pytest.raises(OutputError, match="disk is full"):
-        write_report("new", path, force=force)
+        write_text("new", path, force=force)
     assert left_behind(tmp_path) == (["r.md"] if force else [])
     assert not force or path.read_text(encoding="utf-8") == "old"
 
@@ -186,12 +197,12 @@ def test_an_interruption_on_the_way_leaves_nothing_new(tmp_path: Path, monkeypat
 
     monkeypatch.setattr(Path, "replace", interrupt)
     with pytest.raises(KeyboardInterrupt):
-        write_report("new", tmp_path / "r.md", force=False)
+        write_text("new", tmp_path / "r.md", force=False)
     assert left_behind(tmp_path) == []
 
 
 def test_half_characters_are_written_as_their_numbers(tmp_path: Path) -> None:
-    write_report("a\udcff", tmp_path / "r.md", force=False)
+    write_text("a\udcff", tmp_path / "r.md", force=False)
     assert (tmp_path / "r.md").read_bytes() == b"a\\udcff"
-    for render in RENDERERS.values():
-        assert render(nasty_report()).encode("utf-8")
+    for form in FORMATS:
+        assert form.render(nasty_report()).encode("utf-8")

@@ -19,15 +19,16 @@ from tests.conftest import ROOT
 from zemo_diagnostics import bayer, child_process, parity
 from zemo_diagnostics.checks_parity import smallest_stack_that_rejects
 from zemo_diagnostics.commands import GroupingOptions, run_parity
-from zemo_diagnostics.finding_groups import State, parity_states
 from zemo_diagnostics.memory_limits import MemoryLimit
 from zemo_diagnostics.parity import ParityOptions
-from zemo_diagnostics.render_json import load_schema, render_json
-from zemo_diagnostics.report import exit_code, verdict
-from zemo_diagnostics.results import Report, RunStatus, TileParity, Verdict
+from zemo_diagnostics.reports.document import Grid, State, Table
+from zemo_diagnostics.reports.json_document import load_schema, render_json
+from zemo_diagnostics.reports.report import Report, exit_code
+from zemo_diagnostics.reports.told import sections, verdict
+from zemo_diagnostics.results_parity import RunParity, RunStatus, TileParity, Verdict
 from zemo_diagnostics.sample_groups import write_group
-from zemo_diagnostics.sentences import run_name, run_sentences
 from zemo_diagnostics.stack_input import central_window
+from zemo_diagnostics.tell_parity import run_name
 
 
 def quiet(_what: str, _part: float, _detail: str = "") -> None:
@@ -38,10 +39,34 @@ def compare(folder: Path, tile_ids: tuple[int, ...] = (), **options: Any) -> Rep
     return run_parity(folder, GroupingOptions(), ParityOptions(**options), tile_ids=tile_ids, say=quiet)
 
 
+def parity_of(report: Report) -> RunParity:
+    parity = report.result("parity")
+    assert isinstance(parity, RunParity)
+    return parity
+
+
 def only_tile(report: Report) -> TileParity:
-    assert report.parity is not None
-    (tile,) = report.parity.tiles
+    (tile,) = parity_of(report).tiles
     return tile
+
+
+def tiles_told(report: Report) -> Table:
+    (section,) = sections(report)
+    (table,) = (block for block in section.blocks if isinstance(block, Table))
+    return table
+
+
+def rows_told(report: Report) -> dict[int, tuple[State, str]]:
+    """Give the mark and the word of each tile."""
+    return {row.number: (row.state, row.word) for row in tiles_told(report).rows}
+
+
+def run_sentences(report: Report) -> list[str]:
+    """Give what is told of the runs of the only tile."""
+    (row,) = tiles_told(report).rows
+    (runs,) = (detail for detail in row.details if isinstance(detail, Grid))
+    assert runs.rows
+    return [*(run.told.text for run in runs.rows), runs.note]
 
 
 def codes(report: Report) -> set[str]:
@@ -135,8 +160,7 @@ def test_a_variant_that_raises_is_a_finding_and_the_other_tiles_go_on(
     )
     spoil(monkeypatch, "fullframe", code)
     report = compare(fixtures / "mixed_by_tile")
-    assert report.parity is not None
-    verdicts = [tile.verdict for tile in report.parity.tiles]
+    verdicts = [tile.verdict for tile in report.result("parity").tiles]
     assert verdicts == [Verdict.NOT_COMPARED] + [Verdict.IDENTICAL] * 3
     found = next(finding for finding in report.findings if finding.code == "ZD203")
     assert "Unable to allocate 32.4 GiB" in found.message
@@ -159,7 +183,7 @@ def test_a_tile_too_large_for_memory_is_compared_on_a_band_and_exits_0(
     assert parity.PROCESS_BYTES + (80 << 20) - one_row < full.estimated_bytes <= parity.PROCESS_BYTES + (80 << 20)
     rows = f"rows {full.rows[0]} to {full.rows[1] - 1} of 512"
     assert (tile.verdict, tile.compared_rows, tile.whole) == (Verdict.IN_PART, full.rows, False)
-    assert parity_states(report) == {1: (State.NOTE, f"identical on {rows}")}
+    assert rows_told(report) == {1: (State.NOTE, f"identical on {rows}")}
     assert verdict(report).startswith(f"identical on {rows}: 1 of 1 tile; ")
     assert "ZD206" in codes(report)
     assert exit_code(report) == 0
@@ -188,7 +212,7 @@ def test_a_tile_whose_whole_does_not_fit_even_chunked_says_so(tmp_path: Path, mo
     assert "The two were compared on rows " in found.message
     assert "; chunked, the whole: not run, it needs 1048576 MiB" in found.message
     assert tile.verdict is Verdict.IN_PART
-    document = follows_the_schema(report)["parity"]
+    document = follows_the_schema(report)["results"]["parity"]
     assert (document["verdict"], document["tiles"][0]["verdict"]) == ("identical in part", "identical in part")
     assert document["tiles"][0]["compared_rows"] == list(tile.runs[0].rows)
 
@@ -229,8 +253,7 @@ def test_a_child_that_dies_over_the_frames_is_a_finding_in_a_report_that_follows
 def test_the_memory_limit_is_what_was_free_when_the_run_began(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     free = iter([8 << 30, 6 << 30, 4 << 30, 2 << 30, 1 << 30])
     monkeypatch.setattr(parity, "available_memory", lambda: MemoryLimit(next(free), "free memory"))
-    run = compare(folder).parity
-    assert run is not None
+    run = parity_of(compare(folder))
     assert run.memory_limit_bytes == int((8 << 30) * parity.MEMORY_SHARE)
     assert run.memory_limit_source == "80 % of the free memory when the run began"
 
@@ -266,7 +289,7 @@ def test_where_not_even_a_row_fits_nothing_is_endangered(folder: Path) -> None:
     assert {run.status for run in only_tile(report).runs} == {RunStatus.SKIPPED}
     assert "ZD213" in codes(report)
     assert "ZD206" not in codes(report)
-    words = " ".join(run_sentences(only_tile(report))) + str(report.findings)
+    words = " ".join(run_sentences(report)) + str(report.findings)
     assert "rows 0 to" not in words
     assert exit_code(report) == 1  # nothing was compared: a gate must not pass
 
@@ -342,8 +365,7 @@ def test_an_interrupt_keeps_what_is_known(fixtures: Path, monkeypatch: pytest.Mo
 
     monkeypatch.setattr(parity._TileRun, "compare", compare_two_then_stop)
     report = compare(fixtures / "mixed_by_tile")
-    assert report.parity is not None
-    assert [tile.tile_id for tile in report.parity.tiles] == [1, 2]
+    assert [tile.tile_id for tile in report.result("parity").tiles] == [1, 2]
     assert (report.interrupted, exit_code(report)) == (True, 130)
     assert verdict(report).endswith("interrupted: this is what was known by then")
 

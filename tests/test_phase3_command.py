@@ -32,7 +32,7 @@ from zemo_diagnostics.pictures import BLANK_COLOR
 from zemo_diagnostics.results_masters import MasterVerdict
 from zemo_diagnostics.results_phase3 import BEFORE
 from zemo_diagnostics.sample_groups import PHASE3_GROUP, SampleTile, write_group
-from zemo_diagnostics.sentences_phase3 import build_words, phase3_verdict
+from zemo_diagnostics.tell_phase3 import build_words, phase3_verdict
 
 EQ_TILE = SampleTile("EQ", "2025-07-12T00:30:00", 3, "tile_eq")
 ALTAZ_TILE = SampleTile("ALT_AZ", "2025-07-12T01:00:20", 3, "tile_altaz", cadence_s=240.0)
@@ -70,7 +70,7 @@ class Ran:
 
     @property
     def run(self) -> dict[str, Any]:
-        run: dict[str, Any] = self.document["phase3"]
+        run: dict[str, Any] = self.document["results"]["phase3"]
         return run
 
     @property
@@ -210,7 +210,7 @@ def test_a_dry_run_tells_the_plan_and_writes_nothing(
 ) -> None:
     before = state_of(tmp_path)
     code = zemo_diag.run(["phase3", str(lights), "-o", str(tmp_path / "out"), "--dry-run", "--format", "json"])
-    run = json.loads(capsys.readouterr().out)["phase3"]
+    run = json.loads(capsys.readouterr().out)["results"]["phase3"]
     assert (code, run["dry_run"], run["plan"]["masters"]) == (0, True, 3)
     assert 0 < run["plan"]["disk_bytes"] < run["plan"]["disk_free_bytes"]
     assert 0 < run["plan"]["memory_bytes"] < run["plan"]["memory_limit_bytes"]

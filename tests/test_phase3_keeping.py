@@ -143,7 +143,7 @@ def test_a_dry_run_renumbers_nothing(folder: Path, capsys: pytest.CaptureFixture
     capsys.readouterr()
     arguments = ["phase3", str(folder / "lights"), "-o", str(folder / "out"), "--dry-run", "--format", "json"]
     assert zemo_diag.run(arguments) == 0
-    run = json.loads(capsys.readouterr().out)["phase3"]
+    run = json.loads(capsys.readouterr().out)["results"]["phase3"]
     assert (run["plan"]["masters"], run["kept"]) == (2, 8)
     assert state_of(folder / "out") == before
 

@@ -16,7 +16,7 @@ import zemosaic_worker as worker
 from tests.phase3 import save_group, shifted_frames
 from tests.test_phase3_command import EQ_TILE, Ran, astray, write_lights
 from zemo_diagnostics import commands, phase3_build, stacking
-from zemo_diagnostics.redaction import PrivateWords
+from zemo_diagnostics.reports.redaction import PrivateWords
 
 USER = "annabell"
 SERIAL = "5ca1ab1e"

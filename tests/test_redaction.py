@@ -8,10 +8,17 @@ from hypothesis import strategies as st
 
 from tests.conftest import ROOT
 from tests.reports import SAMPLES, gating_report, nasty_report
-from zemo_diagnostics.redaction import PrivateWords, map_strings, private_words, redact_report, redact_text, split_unit
-from zemo_diagnostics.render_json import render_json
-from zemo_diagnostics.render_markdown import render_markdown
-from zemo_diagnostics.render_terminal import render_terminal
+from zemo_diagnostics.reports.json_document import render_json
+from zemo_diagnostics.reports.markdown import render_markdown
+from zemo_diagnostics.reports.redaction import (
+    PrivateWords,
+    map_strings,
+    private_words,
+    redact_report,
+    redact_text,
+    split_unit,
+)
+from zemo_diagnostics.reports.terminal import render_terminal
 
 PRIVATE = PrivateWords(
     users=("gwendolyn", "eq", "root", "test"),
@@ -239,7 +246,7 @@ def test_a_system_without_names_is_no_trouble(monkeypatch: pytest.MonkeyPatch) -
 
     monkeypatch.setattr("getpass.getuser", fail)
     monkeypatch.setattr("tempfile.gettempdir", fail)
-    monkeypatch.setattr("zemo_diagnostics.redaction.Path.home", homeless)
+    monkeypatch.setattr("zemo_diagnostics.reports.redaction.Path.home", homeless)
     assert private_words().users == ("", "")
     assert private_words().homes == private_words().temps == ()
 

@@ -20,8 +20,8 @@ from tests.reports import (
     parity_report,
     tile_parity,
 )
-from zemo_diagnostics.render_json import load_schema, render_json
-from zemo_diagnostics.results import Verdict
+from zemo_diagnostics.reports.json_document import load_schema, render_json
+from zemo_diagnostics.results_parity import Verdict
 
 
 @pytest.fixture(scope="module")
@@ -41,9 +41,9 @@ def test_the_schema_is_a_schema(schema: dict[str, Any]) -> None:
 def test_the_schema_notices_an_unknown_and_a_missing_key(schema: dict[str, Any]) -> None:
     validator = jsonschema.Draft202012Validator(schema)
     document = json.loads(render_json(gating_report()))
-    document["gating"]["tiles"][0]["extra"] = 1
+    document["results"]["gating"]["tiles"][0]["extra"] = 1
     assert not validator.is_valid(document)
-    del document["gating"]["tiles"][0]["extra"]
+    del document["results"]["gating"]["tiles"][0]["extra"]
     assert validator.is_valid(document)
     del document["source"]["files"]
     assert not validator.is_valid(document)
@@ -62,10 +62,8 @@ def test_every_object_is_strict_and_every_key_described(schema: dict[str, Any]) 
     for path, part in objects(schema):
         if "properties" in part and isinstance(part["properties"], dict) and part.get("type") == "object":
             assert part["additionalProperties"] is False, path
-            added_later = (
-                {"masters", "phase3"} if path == "$" else set()
-            )  # older reports of this version are without it
-            assert set(part["required"]) == set(part["properties"]) - added_later, path
+            each_may_be_missing = path == "$.properties.results"  # a report holds those of its command
+            assert set(part["required"]) == (set() if each_may_be_missing else set(part["properties"])), path
             assert [key for key, value in part["properties"].items() if not value.get("description")] == [], path
 
 
@@ -79,14 +77,20 @@ def test_the_head_comes_first_and_the_order_is_the_models() -> None:
     assert document["options"] == {"kappa_low": 3.0, "kappa_high": 3.0, "weights": "none"}
 
 
-def test_reports_from_before_a_result_was_added_still_follow_the_schema(schema: dict[str, Any]) -> None:
+def test_a_report_holds_the_results_of_its_command_and_no_unknown_ones(schema: dict[str, Any]) -> None:
+    validator = jsonschema.Draft202012Validator(schema)
     document = json.loads(render_json(gating_report()))
-    assert document.pop("masters") is None
-    assert jsonschema.Draft202012Validator(schema).is_valid(document)
+    assert list(document["results"]) == ["gating"]
+    document["results"]["masters"] = None
+    assert not validator.is_valid(document)
+    document["results"] = {}
+    assert validator.is_valid(document)
+    document["results"]["else"] = {}
+    assert not validator.is_valid(document)
 
 
 def test_masters_are_written_with_what_is_computed_from_them() -> None:
-    masters = json.loads(render_json(masters_report()))["masters"]
+    masters = json.loads(render_json(masters_report()))["results"]["masters"]
     fine, empty, _ = masters["tiles"]
     assert (fine["verdict"], fine["valid_fraction"], fine["channels"][0]["constant"]) == (
         "fine",
@@ -98,10 +102,10 @@ def test_masters_are_written_with_what_is_computed_from_them() -> None:
 
 
 def test_properties_and_enums_are_written_as_values() -> None:
-    gated = json.loads(render_json(gating_report()))["gating"]["tiles"][1]
+    gated = json.loads(render_json(gating_report()))["results"]["gating"]["tiles"][1]
     assert gated["counts"] == {"eq": 2, "altaz": 0, "unknown": 4, "other": 0, "total": 6}
     assert gated["frame_modes"][0] == {"name": "Light_2_0.fit", "mode": "EQ"}
-    tile = json.loads(render_json(died_report()))["parity"]["tiles"][1]
+    tile = json.loads(render_json(died_report()))["results"]["parity"]["tiles"][1]
     assert tile["verdict"] == "not compared"
     assert tile["runs"][0]["status"] == "killed"
     assert tile["runs"][0]["peak_extra_bytes"] is None
@@ -113,8 +117,8 @@ def test_odd_numbers_are_null(odd: float) -> None:
     compared = replace(comparison(Verdict.DIFFERENT), max_abs=odd, rejected_pct=(odd, 1.0))
     text = render_json(parity_report(replace(tile_parity(), comparison=compared)))
     document = json.loads(text, parse_constant=lambda name: pytest.fail(f"{name} is no JSON"))
-    assert document["parity"]["tiles"][0]["comparison"]["max_abs"] is None
-    assert document["parity"]["tiles"][0]["comparison"]["rejected_pct"] == [None, 1.0]
+    assert document["results"]["parity"]["tiles"][0]["comparison"]["max_abs"] is None
+    assert document["results"]["parity"]["tiles"][0]["comparison"]["rejected_pct"] == [None, 1.0]
 
 
 def test_it_is_utf8_one_document_and_ends_in_a_newline() -> None:

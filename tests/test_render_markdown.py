@@ -28,10 +28,11 @@ from tests.reports import (
     tile_gating,
     tile_parity,
     tile_phase3,
+    with_result,
 )
-from zemo_diagnostics.markdown_text import code, fence, fit, prose, size
-from zemo_diagnostics.render_markdown import LIMIT_BYTES, render_markdown
-from zemo_diagnostics.results import Level
+from zemo_diagnostics.reports.markdown import LIMIT_BYTES, render_markdown
+from zemo_diagnostics.reports.markdown_text import code, fence, fit, prose, size
+from zemo_diagnostics.reports.report import Level
 
 TABLE_TAGS = {"table", "thead", "tbody", "tr", "th", "td"}
 OUR_TAGS = {"h2", "h3", "p", "strong", "ul", "li", "details", "summary", "pre"} | TABLE_TAGS
@@ -74,10 +75,10 @@ def test_findings_and_tiles_follow() -> None:
         "  - To do: 'zemo-diag masters' shows what came out.\n"
     ) in text
     assert (
-        "| Tile | Name | State | Frames | Mode | Why | Cleanup | Before the patch |\n"
+        "| Tile | Name | State | Frames | Mode | Cleanup | Before patch | Why |\n"
         "| --- | --- | --- | --- | --- | --- | --- | --- |\n"
-        "| 1 | `panel_1` | ok | 6 `EQ` | `EQ` | EQMODE=1 in 6 of 6 headers | off | on |\n"
-        "| 2 | `panel_2` | warning | 2 `EQ`, 4 `UNKNOWN` | `EQ` | EQMODE=1 in 2 of 6 headers | off | on |\n"
+        "| 1 | `panel_1` | ok | 6 `EQ` | `EQ` | off | on | EQMODE=1 in 6 of 6 headers |\n"
+        "| 2 | `panel_2` | warning | 2 `EQ`, 4 `UNKNOWN` | `EQ` | off | on | EQMODE=1 in 2 of 6 headers |\n"
     ) in text
     assert text.index("### Findings") < text.index("### Gating") < text.index("<details>")
 
@@ -216,29 +217,28 @@ def test_of_many_masters_those_that_are_not_fine_come_first() -> None:
 
 def test_an_eq_only_run_of_phase3_is_explained_where_tiles_are_of_unknown_mode() -> None:
     report = phase3_report()
-    assert report.phase3 is not None
-    quiet = replace(report.phase3, effective=False, log_message="disabled (EQ-only run).")
+    quiet = replace(report.result("phase3"), effective=False, log_message="disabled (EQ-only run).")
     unknown = replace(quiet, tiles=(replace(quiet.tiles[0], eqmode="UNKNOWN"),))
     explained = "- EQ-only means: that no frame says `ALT_AZ`; tiles of mode `UNKNOWN` may be of either"
-    assert explained in render_markdown(replace(report, phase3=unknown))
-    assert "EQ-only means" not in render_markdown(replace(report, phase3=quiet))
+    assert explained in render_markdown(with_result(report, phase3=unknown))
+    assert "EQ-only means" not in render_markdown(with_result(report, phase3=quiet))
 
 
 @pytest.mark.parametrize("column", [3, 4])
 def test_every_mode_of_a_column_is_set_the_same(column: int) -> None:
     tiles = [tile_gating(1), tile_gating(2, "ALT_AZ"), tile_gating(3, "UNKNOWN")]
-    text = render_markdown(replace(gating_report(), gating=run_gating(*tiles)))
+    text = render_markdown(with_result(gating_report(), gating=run_gating(*tiles)))
     rows = [row.split(" | ") for row in text.splitlines() if row.startswith("| ") and "`panel_" in row]
     assert [row[column].removeprefix("6 ") for row in rows] == ["`EQ`", "`ALT_AZ`", "`UNKNOWN`"]
 
 
 def test_what_is_cut_of_phase3_is_got_by_its_own_option() -> None:
     report = phase3_report()
-    assert report.phase3 is not None
     tiles = tuple(replace(tile_phase3(i), name="x" * 200) for i in range(1, 500))
     found = replace(report.findings[0], evidence=("x" * 200,))
     kinds = tuple(replace(found, code=f"ZD{i}", message="y" * 300) for i in range(500, 700))
-    text = render_markdown(replace(report, phase3=replace(report.phase3, tiles=tiles), findings=kinds))
+    many = with_result(report, phase3=replace(report.result("phase3"), tiles=tiles))
+    text = render_markdown(replace(many, findings=kinds))
     assert [noun for noun, _ in re.findall(r"more (\w+) are in the JSON report \((.*)\)$", text, re.MULTILINE)] == [
         "kinds", "tiles", "tiles",
     ]  # fmt: skip

@@ -32,14 +32,18 @@ from tests.reports import (
     tile_parity,
     tile_phase3,
     variant_run,
+    with_result,
 )
-from zemo_diagnostics import sentences, wording
-from zemo_diagnostics.finding_groups import group_findings
-from zemo_diagnostics.layout import Page, columns, drawable, wrap
-from zemo_diagnostics.render_terminal import render_terminal
-from zemo_diagnostics.results import Level, Report, RunParity, RunStatus, UnusableFile, Verdict
+from zemo_diagnostics import wording
+from zemo_diagnostics.errors import UnusableFile
+from zemo_diagnostics.reports.finding_groups import group_findings
+from zemo_diagnostics.reports.layout import Page, columns, drawable, wrap
+from zemo_diagnostics.reports.report import Level, Report
+from zemo_diagnostics.reports.terminal import render_terminal
 from zemo_diagnostics.results_masters import MasterCards
-from zemo_diagnostics.sentences_masters import frames_words
+from zemo_diagnostics.results_parity import RunParity, RunStatus, Verdict
+from zemo_diagnostics.tell_masters import frames_words
+from zemo_diagnostics.tell_parity import ratio_sentence
 
 
 def drawn(report: Report, width: int, *, color: bool = False, unicode: bool = True) -> list[str]:
@@ -312,7 +316,7 @@ def test_a_planned_run_has_no_measures_and_a_run_in_trouble_names_what_is_missin
 
 def test_very_many_tiles_of_phase3_are_counted() -> None:
     run = run_phase3(*(tile_phase3(i, "ALT_AZ", (0.0, 0.0)) for i in range(1, 62)))
-    lines = drawn(replace(phase3_report(), phase3=run, findings=()), 100)
+    lines = drawn(replace(with_result(phase3_report(), phase3=run), findings=()), 100)
     assert "  … 61 more tiles, all fine; the whole report: --report report.json" in lines
 
 
@@ -385,15 +389,15 @@ def test_a_big_run_stays_readable() -> None:
 
 def test_fine_tiles_beyond_the_table_are_only_counted() -> None:
     tiles = tuple(tile_gating(i) for i in range(1, 62))
-    lines = drawn(replace(gating_report(), gating=run_gating(*tiles), findings=()), 100)
+    lines = drawn(replace(with_result(gating_report(), gating=run_gating(*tiles)), findings=()), 100)
     assert "  … 61 more tiles, all fine; the whole report: -o report.json" in lines
 
 
 def test_a_run_without_tiles_says_so() -> None:
-    empty = replace(gating_report(), gating=run_gating(), findings=())
+    empty = replace(with_result(gating_report(), gating=run_gating()), findings=())
     lines = drawn(empty, 100)
     assert lines[lines.index("Tiles") + 1] == "  none"
-    parity = replace(parity_report(), parity=RunParity((), 1 << 30, "free memory", "N"))
+    parity = with_result(parity_report(), parity=RunParity((), 1 << 30, "free memory", "N"))
     lines = drawn(parity, 60)
     assert lines[lines.index("Tiles") + 1] == "  none"
 
@@ -557,9 +561,9 @@ def test_ranges_and_first_few() -> None:
 
 def test_a_chunked_stack_that_takes_more_is_said_to() -> None:
     tile = replace(tile_parity(), runs=(variant_run(extra=100 * MIB), variant_run("chunked", extra=250 * MIB)))
-    assert sentences.ratio_sentence(tile) == "the chunked stack took 2.5 times the memory of the full frame"
+    assert ratio_sentence(tile) == "the chunked stack took 2.5 times the memory of the full frame"
     small = replace(tile, runs=(variant_run(extra=MIB), variant_run("chunked", extra=MIB)))
-    assert sentences.ratio_sentence(small) == "the frames are too small for the two peaks to tell anything"
+    assert ratio_sentence(small) == "the frames are too small for the two peaks to tell anything"
 
 
 MASTERS_100_FROM_LINE_6 = """\

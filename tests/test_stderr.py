@@ -16,7 +16,7 @@ import zemo_diag
 from tests.conftest import FIXTURES, ROOT
 from zemo_diagnostics import stderr
 from zemo_diagnostics.progress import progress_bar
-from zemo_diagnostics.redaction import PrivateWords
+from zemo_diagnostics.reports.redaction import PrivateWords
 from zemo_diagnostics.sample_groups import write_group
 from zemo_diagnostics.stderr import clean_line, clean_stderr, say_line
 

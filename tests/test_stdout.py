@@ -8,7 +8,7 @@ import sys
 import pytest
 
 from tests.reports import gating_report
-from zemo_diagnostics.stdout import print_report, print_text
+from zemo_diagnostics.reports.stdout import print_report, print_text
 
 
 class Stream(io.TextIOWrapper):

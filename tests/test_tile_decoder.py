@@ -219,13 +219,12 @@ def test_a_child_that_crashes_names_the_signal_and_the_next_file_is_read(
     )
     monkeypatch.setattr(tile_decoder, "child_command", lambda *_: [sys.executable, str(script)])
     report = run_masters(lights, say=lambda *_: None)
-    assert report.masters is not None
-    damaged = {file.name: file.reason for file in report.masters.unreadable}
+    damaged = {file.name: file.reason for file in report.result("masters").unreadable}
     assert sorted(damaged) == ["crash.fits.fz", "eof.fits.fz", "good_1.fits.fz"]
     assert damaged["good_1.fits.fz"] == (
         "it cannot be unpacked: the process that did it was killed by SIGSEGV: a fault in a compiled library"
     )
-    assert len(report.masters.tiles) == 3
+    assert len(report.result("masters").tiles) == 3
 
 
 def test_a_child_that_ends_names_its_exit_code(lights: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -55,7 +55,7 @@ from zemo_diagnostics.errors import (
 from zemo_diagnostics.stderr import clean_line, clean_stderr, say_as_it_is, say_line
 
 if TYPE_CHECKING:
-    from zemo_diagnostics.results import Report
+    from zemo_diagnostics.reports.report import Report
 
 EPILOG = """\b
 Exit codes:
@@ -99,8 +99,8 @@ def gating(
     decision before and after the patch.
     """
     from zemo_diagnostics.commands import GroupingOptions, run_gating
-    from zemo_diagnostics.outputs import check_output_paths
     from zemo_diagnostics.progress import progress_bar
+    from zemo_diagnostics.reports.outputs import check_output_paths
 
     check_output_paths(outputs, force=force)
     with progress_bar(quiet=quiet) as say:
@@ -160,9 +160,9 @@ def kappa_parity(
     they do, and the memory and time of each. Estimates the need beforehand and never endangers the machine.
     """
     from zemo_diagnostics.commands import GroupingOptions, run_parity
-    from zemo_diagnostics.outputs import check_output_paths
     from zemo_diagnostics.parity import ParityOptions
     from zemo_diagnostics.progress import progress_bar
+    from zemo_diagnostics.reports.outputs import check_output_paths
 
     check_output_paths(outputs, force=force)
     options = ParityOptions(
@@ -210,8 +210,8 @@ def stack(
     as Phase 3 does: any number of frames, in a little memory. The file is float32.
     """
     from zemo_diagnostics.progress import progress_bar
+    from zemo_diagnostics.reports.stdout import print_text
     from zemo_diagnostics.stacking import StackOptions, stack_folder
-    from zemo_diagnostics.stdout import print_text
 
     options = StackOptions(kappa_low, kappa_high, weights, not no_debayer, max_frames)
     with progress_bar(quiet=quiet) as say:
@@ -244,8 +244,8 @@ def masters(
     """
     from zemo_diagnostics.commands import run_masters
     from zemo_diagnostics.contact_sheet import ContactSheet
-    from zemo_diagnostics.outputs import check_output_paths
     from zemo_diagnostics.progress import progress_bar
+    from zemo_diagnostics.reports.outputs import check_output_paths
 
     check_output_paths(outputs, force=force)
     sheet = ContactSheet(contact_sheet, force=force) if contact_sheet else None
@@ -307,12 +307,12 @@ def phase3(
     """
     from zemo_diagnostics.commands import GroupingOptions, run_phase3
     from zemo_diagnostics.core_packages import missing_extra_sentence
-    from zemo_diagnostics.outputs import check_output_paths
     from zemo_diagnostics.phase3_build import Phase3Options
     from zemo_diagnostics.phase3_folder import LOG_NAME, check_reports
     from zemo_diagnostics.pictures import why_no_pictures
     from zemo_diagnostics.progress import progress_bar
-    from zemo_diagnostics.sentences_phase3 import places_words
+    from zemo_diagnostics.reports.outputs import check_output_paths
+    from zemo_diagnostics.tell_phase3 import places_words
 
     if demo == (folder is not None):
         raise click.UsageError("name the FOLDER that holds your lights, or give --demo: one of the two")
@@ -330,7 +330,7 @@ def phase3(
         grouping = GroupingOptions(group_by, panel_deg, not no_split)
         report = run_phase3(folder, output, grouping, options, say=say)
     code = _deliver(report, form, outputs, force)
-    for line in places_words(report.phase3, output, LOG_NAME) if report.phase3 else ():
+    for line in places_words(report.result("phase3"), output, LOG_NAME):
         say_line(line)
     return code
 
@@ -344,8 +344,8 @@ def demo(form: str, outputs: tuple[Path, ...], force: bool, quiet: bool) -> int:
     it again.
     """
     from zemo_diagnostics.demo import run_demo
-    from zemo_diagnostics.outputs import check_output_paths
     from zemo_diagnostics.progress import progress_bar
+    from zemo_diagnostics.reports.outputs import check_output_paths
 
     check_output_paths(outputs, force=force)
     with progress_bar(quiet=quiet) as say:
@@ -358,7 +358,7 @@ def demo(form: str, outputs: tuple[Path, ...], force: bool, quiet: bool) -> int:
 def findings(codes: tuple[str, ...]) -> int:
     """Explain the finding codes: what each means, and what to do."""
     from zemo_diagnostics.findings_page import explain
-    from zemo_diagnostics.stdout import page_width, print_text
+    from zemo_diagnostics.reports.stdout import page_width, print_text
 
     print_text(explain(codes, page_width()))
     return EXIT_CLEAN
@@ -366,23 +366,22 @@ def findings(codes: tuple[str, ...]) -> int:
 
 def _deliver(report: Report, form: str, outputs: Sequence[Path], force: bool) -> int:
     """Write the files and print the report; where one of the two fails, the other is done all the same."""
-    from zemo_diagnostics.outputs import renderer_for
-    from zemo_diagnostics.report import exit_code
-    from zemo_diagnostics.stdout import print_report
+    from zemo_diagnostics.reports.report import exit_code
+    from zemo_diagnostics.reports.stdout import print_report
 
-    failures = [_write(renderer_for(path)(report), path, force=force) for path in outputs]
+    failures = [_write(report, path, force=force) for path in outputs]
     print_report(report, form)
     for failure in filter(None, failures):
         raise failure
     return exit_code(report)
 
 
-def _write(text: str, path: Path, *, force: bool) -> ZemoDiagError | None:
+def _write(report: Report, path: Path, *, force: bool) -> ZemoDiagError | None:
     """Write one report file and say so; give back why where that fails."""
-    from zemo_diagnostics.outputs import write_report
+    from zemo_diagnostics.reports.outputs import write_report
 
     try:
-        write_report(text, path, force=force)
+        write_report(report, path, force=force)
     except ZemoDiagError as error:
         return error
     say_line(f"Wrote {path}")

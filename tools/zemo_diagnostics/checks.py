@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from .results import Level
+from .reports.report import Level
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from .checks import Found, check
-from .results import NOT_NAMED, Level, RunGating, Source, TileGating
+from .reports.report import Level, Source
+from .results_gating import NOT_NAMED, RunGating, TileGating
 from .wording import counted, part_of, plural
 
 # How many frames make a tile whose mount mode can be judged by a majority.
@@ -14,7 +15,7 @@ _HALF = 0.5
 
 def _names(tile: TileGating, *modes: str) -> tuple[str, ...]:
     """Name the frames of a tile that state one of the modes."""
-    return tuple(name for name, mode in tile.frame_modes if mode in modes)
+    return tuple(frame.name for frame in tile.frame_modes if frame.mode in modes)
 
 
 @check(
@@ -79,7 +80,7 @@ def decides_against_majority(gating: RunGating) -> Iterator[Found]:
     for tile in gating.tiles:
         said = {"EQ": tile.counts.eq, "ALT_AZ": tile.counts.altaz}
         if tile.eqmode in said and said[tile.eqmode] < sum(said.values()) * _HALF and tile.deciding_index is not None:
-            name = tile.frame_modes[tile.deciding_index][0]
+            name = tile.frame_modes[tile.deciding_index].name
             so = counted(said[tile.eqmode], "frame", "says so", "say so")
             others = sum(said.values()) - said[tile.eqmode]
             message = f"Frame {tile.deciding_index + 1} makes the tile {tile.eqmode}: {so}, {others} say otherwise."
@@ -118,7 +119,7 @@ def _silence(tile: TileGating) -> str:
 
 def _who_writes_it(tile: TileGating) -> str:
     """Say which programs write the mode, as far as that tells of a tile's telescopes."""
-    named = [name.lower() for name, _ in tile.telescopes if not name.startswith(NOT_NAMED)]
+    named = [one.name.lower() for one in tile.telescopes if not one.name.startswith(NOT_NAMED)]
     if not named:
         return ""
     if any("seestar" in name for name in named):
@@ -136,13 +137,13 @@ def _who_writes_it(tile: TileGating) -> str:
 def mode_is_odd(gating: RunGating) -> Iterator[Found]:
     """A header carries an EQMODE that means neither alt-az (0) nor equatorial (1)."""
     for tile in gating.tiles:
-        odd = [(name, mode) for name, mode in tile.frame_modes if mode.startswith("EQMODE_")]
+        odd = [frame for frame in tile.frame_modes if frame.mode.startswith("EQMODE_")]
         if odd:
-            values = ", ".join(sorted({repr(mode.removeprefix("EQMODE_")) for _, mode in odd}))
+            values = ", ".join(sorted({repr(frame.mode.removeprefix("EQMODE_")) for frame in odd}))
             yield Found(
                 f"{part_of(len(odd), tile.frames, 'frame', 'says', 'say')} EQMODE {values}.",
                 tile.tile_id,
-                tuple(n for n, _ in odd),
+                tuple(frame.name for frame in odd),
             )
 
 
@@ -157,7 +158,7 @@ def several_telescopes(gating: RunGating) -> Iterator[Found]:
     """One tile holds frames of more than one telescope. Their scale, orientation and mount mode need not agree."""
     for tile in gating.tiles:
         if len(tile.telescopes) > 1:
-            parts = ", ".join(f"{name}: {count}" for name, count in tile.telescopes)
+            parts = ", ".join(f"{one.name}: {one.frames}" for one in tile.telescopes)
             yield Found(f"{len(tile.telescopes)} telescopes in one tile ({parts} frames).", tile.tile_id)
 
 
@@ -172,7 +173,7 @@ def several_shapes(gating: RunGating) -> Iterator[Found]:
     """One tile holds frames of different shapes. A stack takes one shape only; the others are left out."""
     for tile in gating.tiles:
         if len(tile.shapes) > 1:
-            parts = ", ".join(f"{shape}: {count}" for shape, count in tile.shapes)
+            parts = ", ".join(f"{one.shape}: {one.frames}" for one in tile.shapes)
             yield Found(f"{len(tile.shapes)} shapes in one tile ({parts} frames).", tile.tile_id)
 
 

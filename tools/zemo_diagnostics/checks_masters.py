@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from .checks import Found, check
 from .masters import alpha_difference, wide_bands
-from .results import Level, Source
+from .reports.report import Level, Source
 from .results_masters import MasterVerdict, RunMasters, TileMaster, plane_names, planes_without_values
 from .wording import fraction, plural, share
 

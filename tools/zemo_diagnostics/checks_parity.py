@@ -6,8 +6,10 @@ import math
 from collections.abc import Iterator
 
 from .checks import Found, check
-from .results import Level, RunParity, RunStatus, TileParity, UnusableFile, Verdict
-from .sentences import rows_words, verdict_words
+from .errors import UnusableFile
+from .reports.report import Level
+from .results_parity import RunParity, RunStatus, TileParity, Verdict
+from .tell_parity import rows_words, verdict_words
 from .wording import plural
 
 # A chunked run whose peak over its baseline is more than this part of the full frame's has no point.

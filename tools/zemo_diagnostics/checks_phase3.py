@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from .checks import Found, check
-from .results import Level
+from .reports.report import Level
 from .results_masters import MasterVerdict
 from .results_phase3 import RunPhase3, TileBuild, TilePhase3
 from .wording import first_few, fraction, human_bytes, plural

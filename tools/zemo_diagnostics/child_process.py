@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from .errors import ScratchError
-from .results import RunStatus
+from .results_parity import RunStatus
 from .scratch import SCRATCH_FULL, writing_scratch
 
 _START = Path(__file__).with_name("child_start.py")

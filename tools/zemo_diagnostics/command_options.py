@@ -11,11 +11,11 @@ from typing import Any, TypeVar
 
 import click
 
+from .reports.formats import FORMATS, suffixes
+
 Function = TypeVar("Function", bound=Callable[..., Any])
 
 _ON_WINDOWS = os.name == "nt"
-
-FORMATS = ("terminal", "json", "markdown")
 
 
 class Finite(click.FloatRange):
@@ -121,7 +121,7 @@ def _format_option() -> Callable[[Function], Function]:
     return click.option(
         "--format",
         "form",
-        type=click.Choice(FORMATS),
+        type=click.Choice([form.name for form in FORMATS]),
         default="terminal",
         show_default=True,
         help="Form of the report on stdout.",
@@ -136,7 +136,7 @@ def _report_files_option(*names: str) -> Callable[[Function], Function]:
         multiple=True,
         type=File(path_type=Path),
         metavar="FILE",
-        help="Also write the report to FILE (.json, .md or .txt); may be given more than once.",
+        help=f"Also write the report to FILE ({_listed(suffixes())}); may be given more than once.",
     )
 
 
@@ -170,3 +170,8 @@ def output_options(function: Function) -> Function:
 def _decorated(function: Function, options: Sequence[Callable[[Function], Function]]) -> Function:
     """Apply decorators so that the first one is listed first."""
     return functools.reduce(lambda decorated, option: option(decorated), reversed(options), function)
+
+
+def _listed(names: Sequence[str]) -> str:
+    """Give "a, b or c"."""
+    return " or ".join((", ".join(names[:-1]), names[-1]))

@@ -7,10 +7,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
+from . import tell_gating, tell_masters, tell_parity, tell_phase3
 from .contact_sheet import ContactSheet
 from .entries import Scan, check_folder, in_lines, scan_folder
-from .errors import InputError
-from .findings import Evidence, find
+from .errors import EXIT_CLEAN, EXIT_USAGE, EXIT_VARIANT_DIED, InputError, UnusableFile
+from .findings import find
 from .functions_under_test import (
     Phase3Functions,
     describe_functions_under_test,
@@ -27,10 +28,13 @@ from .phase3 import run_both_rules
 from .phase3_build import Phase3Options
 from .phase3_folder import FRAMES_NAME, check_output_folder, open_manifest, write_demo_frames
 from .progress import Say
-from .redaction import private_words, redact_report, redact_text
-from .report import assemble, describe_environment
-from .results import JsonScalar, Report, RunParity, Source, TileParity, UnusableFile
-from .results_masters import TileMaster
+from .reports.environment import describe_environment
+from .reports.redaction import private_words, redact_report, redact_text
+from .reports.report import Grouping, JsonScalar, Part, Report, Source, Subject, assemble
+from .results_gating import RunGating
+from .results_masters import RunMasters, TileMaster
+from .results_parity import RunParity, TileParity
+from .results_phase3 import RunPhase3
 from .tiles import DEFAULT_PANEL_DEG, Tile, group_frames
 
 Result = TypeVar("Result")
@@ -69,7 +73,15 @@ def _read(folder: Path, grouping: GroupingOptions, say: Say) -> _Run:
     )
     files = len(scan.frames) + len(scan.unusable)
     name = folder.resolve().name or "."
-    source = Source(name, files, len(scan.frames), scan.unusable, used, scan.unread_folders)
+    source = Source(
+        folder=name,
+        files=files,
+        frames=len(scan.frames),
+        unusable=scan.unusable,
+        grouped_by=Grouping(used),
+        tiles=len(tiles),
+        unread_folders=scan.unread_folders,
+    )
     return _Run(source, tiles, functions)
 
 
@@ -77,6 +89,11 @@ def _nothing_usable(scan: Scan) -> InputError:
     """Say why each file of a folder without any frame cannot be used."""
     what = f"none of the {len(scan.unusable)} files in '{scan.folder}' holds a frame:"
     return InputError(what, *in_lines((*scan.unread_folders, *scan.unusable)))
+
+
+def gating_part(gating: RunGating) -> Part:
+    """Make the part of a report."""
+    return Part(name="gating", data=gating, tell=tell_gating.tell, series="ZD1")
 
 
 def run_gating(folder: Path, grouping: GroupingOptions, *, requested: bool, say: Say) -> Report:
@@ -100,15 +117,23 @@ def run_gating(folder: Path, grouping: GroupingOptions, *, requested: bool, say:
     """
     run = _read(folder, grouping, say)
     gating = gate_tiles(run.tiles, run.functions, requested=requested)
+    part = gating_part(gating)
     report = assemble(
         "gating",
         run.source,
         describe_environment(describe_functions_under_test()),
         options=(*grouping.described(), ("altaz_cleanup", requested)),
-        gating=gating,
-        findings=find(Evidence(run.source, gating=gating)),
+        parts=(part,),
+        findings=find(run.source, part),
     )
     return redact_report(report, private_words())
+
+
+def parity_part(parity: RunParity) -> Part:
+    """Make the part of a report; a variant that died is more than a finding."""
+    died = any(tile.died for tile in parity.tiles)
+    code = EXIT_VARIANT_DIED if died else EXIT_CLEAN
+    return Part(name="parity", data=parity, tell=tell_parity.tell, series="ZD2", exit_code=code)
 
 
 def run_parity(
@@ -145,16 +170,23 @@ def run_parity(
     limit = memory_allowed(options)
     interrupted = not _collect(compare_tiles(tiles, load_stack_functions(), options, limit, say), done)
     parity = RunParity(tuple(done), limit.available_bytes, limit.source, MEMORY_FORMULA, options.require_whole)
+    part = parity_part(parity)
     report = assemble(
         "kappa-parity",
         run.source,
         describe_environment(describe_functions_under_test()),
         options=(*grouping.described(), *_described(options, tile_ids)),
-        parity=parity,
-        findings=find(Evidence(run.source, parity=parity)),
+        parts=(part,),
+        findings=find(run.source, part),
         interrupted=interrupted,
     )
     return redact_report(report, private_words())
+
+
+def masters_part(masters: RunMasters) -> Part:
+    """Make the part of a report; a gate never passes on nothing."""
+    code = EXIT_CLEAN if masters.tiles or masters.unreadable else EXIT_USAGE
+    return Part(name="masters", data=masters, tell=tell_masters.tell, series="ZD3", exit_code=code)
 
 
 def run_masters(folder: Path, *, sheet: ContactSheet | None = None, say: Say) -> Report:
@@ -185,16 +217,32 @@ def run_masters(folder: Path, *, sheet: ContactSheet | None = None, say: Say) ->
     masters = gather(measured, scan)
     frames = len(scan.masters) + len(scan.damaged)
     name = folder.resolve().name or "."
-    source = Source(name, scan.files, frames, scan.no_pictures, "file", scan.unread_folders)
+    source = Source(
+        folder=name,
+        files=scan.files,
+        frames=frames,
+        unusable=scan.no_pictures,
+        grouped_by=Grouping.FILE,
+        tiles=len(masters.tiles),
+        subject=Subject.MASTER,
+        unread_folders=scan.unread_folders,
+    )
+    part = masters_part(masters)
     report = assemble(
         "masters",
         source,
         describe_environment(describe_functions_under_test()),
-        masters=masters,
-        findings=find(Evidence(source, masters=masters)),
+        parts=(part,),
+        findings=find(source, part),
         interrupted=interrupted,
     )
     return redact_report(report, private_words())
+
+
+def phase3_part(run: RunPhase3) -> Part:
+    """Make the part of a report; a disk that became full ended the run early."""
+    code = EXIT_USAGE if run.disk_full else EXIT_CLEAN
+    return Part(name="phase3", data=run, tell=tell_phase3.tell, series="ZD4", exit_code=code)
 
 
 def run_phase3(
@@ -233,14 +281,16 @@ def run_phase3(
     run = _read(frames, grouping, say)
     gating = gate_tiles(run.tiles, run.functions, requested=options.requested)
     phase3, interrupted = run_both_rules(run.tiles, gating, manifest, options, functions, say)
+    part = phase3_part(phase3)
     report = assemble(
         "phase3",
         run.source,
         describe_environment(describe_functions_under_test()),
         options=(*shaping, ("rules", ",".join(options.rules)), ("dry_run", options.dry_run)),
-        phase3=phase3,
-        findings=find(Evidence(run.source, phase3=phase3)),
+        parts=(part,),
+        findings=find(run.source, part),
         interrupted=interrupted,
+        file_option="--report",
     )
     return redact_report(report, private_words())
 

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .frames import Pixels
-from .results import Comparison, Verdict
+from .results_parity import Comparison, Verdict
 
 # How many differing places a report names.
 FIRST_PLACES = 5

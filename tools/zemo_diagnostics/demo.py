@@ -5,8 +5,7 @@ from __future__ import annotations
 from .commands import GroupingOptions, run_gating, run_parity
 from .parity import ParityOptions
 from .progress import Say
-from .report import assemble
-from .results import Report
+from .reports.report import Report, assemble
 from .sample_groups import DEMO_GROUP, write_group
 from .scratch import scratch_folder
 
@@ -33,8 +32,7 @@ def run_demo(say: Say) -> Report:
         gating.source,
         gating.environment,
         options=tuple(dict((*gating.options, *parity.options)).items()),
-        gating=gating.gating,
-        parity=parity.parity,
+        parts=(*gating.parts, *parity.parts),
         findings=tuple(dict.fromkeys((*gating.findings, *parity.findings))),
         interrupted=parity.interrupted,
     )

@@ -15,11 +15,10 @@ from typing import Any
 
 import numpy as np
 
-from .errors import FrameError, InputError, no_access
+from .errors import FrameError, InputError, UnusableFile, no_access
 from .headers import ImageHeader, card, check_regular, has_extension, read_image_header
 from .pointing import frame_center_deg
-from .redaction import split_unit
-from .results import UnusableFile
+from .reports.redaction import split_unit
 
 FITS_SUFFIXES = (".fit", ".fits", ".fts")
 PACKED_SUFFIXES = (".gz", ".fz")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+from dataclasses import dataclass
 from pathlib import Path
 
 EXIT_CLEAN = 0
@@ -87,3 +88,19 @@ _NO_ACCESS = {
 def no_access(error: OSError) -> str:
     """Say what keeps out of a folder, to go on after its name: what is wrong, and what to do where that can be said."""
     return _NO_ACCESS.get(error.errno or 0, f"cannot be read: {error.strerror or type(error).__name__}")
+
+
+@dataclass(frozen=True)
+class UnusableFile:
+    """A file that holds no frame, or a folder that is shut.
+
+    Attributes
+    ----------
+    name : str
+        Its path below the folder that was looked at.
+    reason : str
+        Why, in a sentence.
+    """
+
+    name: str
+    reason: str

@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 
 from . import checks_gating, checks_masters, checks_parity, checks_phase3  # noqa: F401 - importing them registers their checks
 from .checks import CHECKS, FindingKind, Found
-from .results import Finding, Level, RunGating, RunParity, Source
-from .results_masters import RunMasters
-from .results_phase3 import RunPhase3
+from .reports.report import Finding, Level, Part, Source
 
 
 def _crashed(_: object) -> Iterator[Found]:
@@ -27,25 +24,12 @@ CRASHED = FindingKind(
 )
 
 
-@dataclass(frozen=True)
-class Evidence:
-    """All that a check may look at: the results that there are."""
-
-    source: Source
-    gating: RunGating | None = None
-    parity: RunParity | None = None
-    masters: RunMasters | None = None
-    phase3: RunPhase3 | None = None
-
-
-def find(evidence: Evidence) -> tuple[Finding, ...]:
-    """Run every check whose result is there."""
-    findings: list[Finding] = []
-    for kind in load_checks():
-        result = getattr(evidence, kind.needs)
-        if result is not None:
-            findings.extend(_run(kind, result))
-    return tuple(findings)
+def find(source: Source, *parts: Part) -> tuple[Finding, ...]:
+    """Run every check whose result is there: the folder that was looked at, or one of the parts."""
+    results = {"source": source, **{part.name: part.data for part in parts}}
+    return tuple(
+        finding for kind in load_checks() if kind.needs in results for finding in _run(kind, results[kind.needs])
+    )
 
 
 def load_checks() -> list[FindingKind]:

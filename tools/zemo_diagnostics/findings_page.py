@@ -7,8 +7,8 @@ from collections.abc import Sequence
 
 from .checks import FindingKind
 from .errors import InputError
-from .finding_groups import LEVEL_WORDS
 from .findings import all_kinds
+from .reports.finding_groups import LEVEL_WORDS
 
 _INTRODUCTION = """\
 # Findings

@@ -10,7 +10,15 @@ from typing import Any
 from .entries import Frame
 from .functions_under_test import Phase3Functions
 from .headers import card, card_int
-from .results import NOT_NAMED, ModeCounts, RunGating, TileGating
+from .results_gating import (
+    NOT_NAMED,
+    FrameMode,
+    ModeCounts,
+    RunGating,
+    ShapeFrames,
+    TelescopeFrames,
+    TileGating,
+)
 from .tiles import Tile
 
 # What of an odd EQMODE is shown: a small number or a word. Longer text may be anything, a place among it.
@@ -60,9 +68,9 @@ def _gate_tile(tile: Tile, functions: Phase3Functions, effective: bool, requeste
         before_enabled=requested,
         reason=decision.reason,
         log_line=decision.log_line(),
-        frame_modes=tuple(zip((frame.name for frame in tile.frames), modes, strict=True)),
-        telescopes=_telescopes(tile.frames),
-        shapes=_counted(" × ".join(map(str, frame.shape)) for frame in tile.frames),
+        frame_modes=tuple(FrameMode(frame.name, mode) for frame, mode in zip(tile.frames, modes, strict=True)),
+        telescopes=tuple(TelescopeFrames(*one) for one in _telescopes(tile.frames)),
+        shapes=tuple(ShapeFrames(*one) for one in _counted(" × ".join(map(str, frame.shape)) for frame in tile.frames)),
         stacked_frames=tuple(frame.name for frame in tile.frames if _frames_stacked(frame) > 1),
         without_pointing=sum(frame.center_deg is None for frame in tile.frames),
     )

@@ -9,9 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from .entries import ALPHA_NAME, FITS_SUFFIXES, UNREADABLE_SUFFIXES, Progress, list_files
-from .errors import FrameError, NoImageError
+from .errors import FrameError, NoImageError, UnusableFile
 from .headers import ImageHeader, card, read_extension_header, read_image_header
-from .results import UnusableFile
 from .results_masters import MasterCards
 
 MASTER_TYPE = "Master Tile"

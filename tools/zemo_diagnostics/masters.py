@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from .entries import Frame
-from .errors import FrameError
+from .errors import FrameError, UnusableFile
 from .frames import RowSource, open_frame
 from .headers import ImageHeader
 from .master_files import MasterFile, MasterScan, tile_numbers
@@ -20,7 +20,6 @@ from .master_holes import find_core_holes
 from .master_pixels import MasterPixels, measure_pixels
 from .pictures import Labelled, Thumbnail, stretch
 from .progress import Say
-from .results import UnusableFile
 from .results_masters import (
     AlphaPlane,
     CoreHoles,

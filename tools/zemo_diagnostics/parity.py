@@ -18,10 +18,11 @@ import numpy as np
 
 from .child_process import JobOutcome, run_job
 from .comparison import compare
+from .errors import UnusableFile
 from .functions_under_test import StackFunctions
 from .memory_limits import MemoryLimit, available_memory
 from .progress import Say
-from .results import Comparison, RunStatus, TileParity, UnusableFile, VariantRun
+from .results_parity import Comparison, RunStatus, TileParity, VariantRun
 from .scratch import scratch_folder
 from .stack_input import StackInput, Window, central_window, choose_frames
 from .tiles import Tile

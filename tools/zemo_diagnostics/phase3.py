@@ -21,8 +21,8 @@ from .phase3_measure import MeasuredFile, draw_tile, measure_file
 from .phase3_plan import check_disk
 from .pictures import why_no_pictures
 from .progress import Say
-from .redaction import private_words
-from .results import RunGating
+from .reports.redaction import private_words
+from .results_gating import RunGating
 from .results_phase3 import BEFORE, PATCHED, BuildPlan, RunPhase3, TileBuild, TilePhase3
 from .tiles import Tile
 

@@ -30,8 +30,9 @@ from .phase3_files import (
 from .phase3_log import Phase3Log
 from .phase3_manifest import Manifest, Move, in_the_way, tile_fingerprint
 from .phase3_plan import plan_build
-from .redaction import private_words, redact_text
-from .results import JsonScalar, RunGating
+from .reports.redaction import private_words, redact_text
+from .reports.report import JsonScalar
+from .results_gating import RunGating
 from .results_phase3 import BEFORE, PATCHED, RULES, BuildPlan
 from .tiles import Tile
 

@@ -16,7 +16,7 @@ from .phase3_files import PICTURES_NAME
 from .phase3_lock import LOCK_NAME, locked
 from .phase3_manifest import MADE_BY, MANIFEST_NAME, Manifest, load_manifest
 from .progress import Say
-from .results import JsonScalar
+from .reports.report import JsonScalar
 from .results_phase3 import RULES
 from .sample_groups import PHASE3_GROUP, write_group
 

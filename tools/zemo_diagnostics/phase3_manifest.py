@@ -22,7 +22,7 @@ from typing import Any
 from . import __version__
 from .errors import OutputError
 from .phase3_files import FileMark, digest, mark_of, number_in, remove_own, staging, write_number
-from .results import JsonScalar
+from .reports.report import JsonScalar
 from .results_phase3 import RULES
 from .tiles import Tile
 from .whole_files import write_whole

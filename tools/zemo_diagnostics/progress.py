@@ -6,8 +6,8 @@ import contextlib
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Protocol
 
+from .reports.stdout import draws
 from .stderr import bare_stderr, clean_line, clean_stderr
-from .stdout import draws
 
 if TYPE_CHECKING:
     from rich.progress import ProgressColumn, Task

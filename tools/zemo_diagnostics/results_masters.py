@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import Enum
 
-from .results import UnusableFile
+from .errors import UnusableFile
 
 
 class MasterVerdict(str, Enum):

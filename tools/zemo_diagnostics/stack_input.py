@@ -11,8 +11,8 @@ import numpy as np
 
 from . import bayer
 from .entries import Frame
+from .errors import UnusableFile
 from .frames import Cropped, GuardedRows, RowSource, channels_last, open_frame
-from .results import UnusableFile
 
 Window = tuple[int, int, int, int]  # top, left, height, width
 

@@ -17,14 +17,13 @@ from astropy.io import fits
 
 from . import __version__
 from .entries import FITS_SUFFIXES, OWN_STACK, is_own_stack, scan_folder
-from .errors import FrameError, InputError, OutputError
+from .errors import FrameError, InputError, OutputError, UnusableFile
 from .frames import Pixels, RowSource, scratch_bytes
 from .functions_under_test import PlainStack, load_stack
 from .headers import card, is_number, read_image_header
 from .mixed_frames import mixture_notes
 from .progress import Say
-from .redaction import PrivateWords, private_words, redact_text, split_unit
-from .results import UnusableFile
+from .reports.redaction import PrivateWords, private_words, redact_text, split_unit
 from .scratch import check_room, scratch_folder
 from .stack_input import StackInput, central_window, choose_frames, open_for_stack
 from .whole_files import check_place, write_whole

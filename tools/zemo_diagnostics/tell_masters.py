@@ -1,10 +1,13 @@
-"""What the reports say of master tiles, the same in every renderer: cells and sentences, without any layout."""
+"""What the reports say of master tiles."""
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
 
+from .reports.document import Column, Line, Row, Section, State, Table, Tone
+from .reports.levels import state_of
+from .reports.report import Levels
 from .results_masters import MasterVerdict, RunMasters, TileMaster
 from .wording import MISSING, fraction, number, plural
 
@@ -12,6 +15,46 @@ from .wording import MISSING, fraction, number, plural
 MASTER_HEADS = ("size", "frames", "blank", "alpha")
 
 _ORDER = (MasterVerdict.EMPTY, MasterVerdict.NEARLY, MasterVerdict.PARTLY, MasterVerdict.FINE)
+
+_STATES = {
+    MasterVerdict.FINE: State.OK,
+    MasterVerdict.PARTLY: State.WARNING,
+    MasterVerdict.NEARLY: State.ERROR,
+    MasterVerdict.EMPTY: State.ERROR,
+}
+
+_COLUMNS = (
+    *(Column(head=head, right=head == "blank") for head in MASTER_HEADS),
+    Column(head="median", room=None),
+    Column(head="spread", room=None),
+)
+
+
+def tell(masters: RunMasters, levels: Levels) -> Section:
+    """Tell the masters of a folder."""
+    tiles = Table(
+        title="Master tiles",
+        noun="tile",
+        columns=_COLUMNS,
+        rows=tuple(_row(tile, levels) for tile in masters.tiles),
+        told_title="What each master tile holds",
+    )
+    return Section(title="Master tiles", verdict=masters_verdict(masters), blocks=(tiles,))
+
+
+def _row(tile: TileMaster, levels: Levels) -> Row:
+    """Tell one master; what its samples hold stands beneath where it is not fine."""
+    state = state_of(tile.tile_id, levels, _STATES[tile.verdict])
+    beneath = [levels_words(tile)] + ([] if state is State.OK else [samples_words(tile)])
+    return Row(
+        number=tile.tile_id,
+        name=tile.name,
+        state=state,
+        word=tile.verdict.value,
+        cells=(*master_cells(tile), medians_words(tile), spreads_words(tile)),
+        told=tuple(Line(sentence) for sentence in master_sentences(tile)),
+        beneath=tuple(Line(text, Tone.FAINT) for text in beneath),
+    )
 
 
 def masters_verdict(masters: RunMasters) -> str:

@@ -3,41 +3,27 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable
-from functools import partial
+from collections.abc import Iterable
 from pathlib import Path
 
-from .errors import OutputError
-from .render_json import render_json
-from .render_markdown import render_markdown
-from .render_terminal import render_terminal
-from .results import Report
-from .whole_files import check_place, write_whole
-
-Renderer = Callable[[Report], str]
-
-TEXT_WIDTH = 100
-
-# What is written into a file, by its suffix. Frames' suffixes are not among them, so no frame is ever overwritten.
-RENDERERS: dict[str, Renderer] = {
-    ".json": render_json,
-    ".md": render_markdown,
-    ".txt": partial(render_terminal, width=TEXT_WIDTH, color=False, unicode=True),
-}
+from ..errors import OutputError
+from ..whole_files import check_place, write_whole
+from .formats import Format, format_of_suffix, suffixes
+from .report import Report
 
 
-def renderer_for(path: Path) -> Renderer:
-    """Find the renderer that a file's suffix asks for.
+def format_of(path: Path) -> Format:
+    """Find the form that a file's suffix asks for.
 
     Raises
     ------
     OutputError
         Naming the suffixes that are known.
     """
-    renderer = RENDERERS.get(path.suffix.lower())
-    if renderer is None:
-        raise OutputError(f"'{path}' names no kind of report: end it in {', '.join(RENDERERS)}")
-    return renderer
+    form = format_of_suffix(path.suffix)
+    if form is None:
+        raise OutputError(f"'{path}' names no kind of report: end it in {', '.join(suffixes())}")
+    return form
 
 
 def check_output_paths(paths: Iterable[Path], *, force: bool) -> None:
@@ -61,17 +47,17 @@ def check_output_paths(paths: Iterable[Path], *, force: bool) -> None:
         if place in seen:
             raise OutputError(f"'{path}' is asked for twice: leave one out")
         seen.add(place)
-        renderer_for(path)
+        format_of(path)
         check_place(path, force=force)
 
 
-def write_report(report_text: str, path: Path, *, force: bool) -> None:
-    """Write a rendered report in UTF-8: whole, or not at all.
+def write_report(report: Report, path: Path, *, force: bool) -> None:
+    """Write a report in the form that the file's suffix asks for, in UTF-8: whole, or not at all.
 
     Parameters
     ----------
-    report_text : str
-        The report, rendered for the file's suffix.
+    report : Report
+        The report, already redacted.
     path : Path
         Where to.
     force : bool
@@ -82,10 +68,10 @@ def write_report(report_text: str, path: Path, *, force: bool) -> None:
     OutputError
         Where it cannot be written: what is wrong, and what to do. Then nothing is left behind.
     """
+    text = format_of(path).render(report)
 
     def fill(part: Path) -> None:
         with part.open("x", encoding="utf-8", errors="backslashreplace", newline="\n") as stream:
-            stream.write(report_text)
+            stream.write(text)
 
-    renderer_for(path)
     write_whole(path, fill, force=force)

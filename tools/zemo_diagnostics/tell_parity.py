@@ -1,101 +1,120 @@
-"""What the reports say of a result, the same in every renderer: facts, cells and sentences, without any layout."""
+"""What the reports say of the full-frame and the chunked stack."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterator, Sequence
 
-from .results import (
-    Comparison,
-    ModeCounts,
-    Report,
-    RunGating,
-    RunParity,
-    RunStatus,
-    TileGating,
-    TileParity,
-    VariantRun,
-)
-from .wording import MISSING, counted, duration, human_bytes, number, on_off, percent, plural, share
-
-# The label of the line that explains ZeMosaic's "EQ-only run".
-EQ_ONLY = "EQ-only means"
+from .errors import UnusableFile
+from .reports.document import Column, Details, Facts, Grid, GridRow, Line, Row, Section, State, Table, Tone
+from .reports.levels import state_of
+from .reports.report import Levels
+from .results_parity import Comparison, RunParity, RunStatus, TileParity, VariantRun, Verdict
+from .wording import MISSING, duration, human_bytes, number, percent, plural, share
 
 VARIANT_WORDS = {"fullframe": "full frame", "chunked": "chunked", "inspect": "reading the frames"}
 
 # What `run_cells` gives.
 RUN_HEADS = ("over baseline", "in all", "estimated", "time", "rejected")
 
+_VERDICT_STATES = {
+    Verdict.IDENTICAL: State.OK,
+    Verdict.IN_PART: State.NOTE,
+    Verdict.WITHIN: State.WARNING,
+    Verdict.DIFFERENT: State.ERROR,
+    Verdict.NOT_COMPARED: State.WARNING,
+}
+_DIED_WORDS = {RunStatus.RAISED: "failed", RunStatus.KILLED: "killed", RunStatus.TIMED_OUT: "timed out"}
 
-def source_line(report: Report) -> str:
-    """Say how many frames there are, in how many tiles, and how they were grouped."""
-    source = report.source
-    if source.grouped_by == "file":
-        left = source.files - source.frames
-        text = plural(source.frames, "master tile")
-        return f"{text}; no picture in {share(left, source.files, 'files')}" if left else text
-    tiled = report.gating or report.parity
-    tiles = len(tiled.tiles) if tiled else 0
-    if report.phase3:
-        tiles = sum(tile.retry_of is None for tile in report.phase3.tiles)
-    text = f"{plural(source.frames, 'frame')} in {plural(tiles, 'tile')}, grouped by {source.grouped_by}"
-    if source.grouped_by == "all":
-        text = f"{plural(source.frames, 'frame')}, all in one group"
-    if source.files > source.frames:
-        text += f"; no usable frame in {share(source.files - source.frames, source.files, 'files')}"
-    return text
+_COLUMNS = (
+    Column(head="frames", right=True),
+    Column(head="differing", room=None),
+    Column(head="full frame", right=True),
+    Column(head="chunked", right=True),
+    Column(head="ratio", right=True),
+)
+_RUN_COLUMNS = (Column(head="peak memory"), *(Column(head=head, right=True) for head in RUN_HEADS))
 
 
-def versions_line(report: Report) -> str:
-    """Name the versions that the report was made with."""
-    env = report.environment
-    return (
-        f"zemo-diag {env.tool_version}, Python {env.python}, NumPy {env.numpy}, astropy {env.astropy}, "
-        f"OpenCV {env.opencv}"
+def tell(parity: RunParity, levels: Levels) -> Section:
+    """Tell the parity of a run."""
+    tiles = Table(
+        title="Tiles",
+        noun="tile",
+        columns=_COLUMNS,
+        rows=tuple(_row(tile, levels) for tile in parity.tiles),
+        note="full frame, chunked: peak memory over the baseline",
+        told_title="Each tile's runs and comparison",
+    )
+    title = "Parity of the full-frame and the chunked stack"
+    return Section(title=title, verdict=_verdict(parity), blocks=(Facts("Memory", tuple(parity_facts(parity))), tiles))
+
+
+def _row(tile: TileParity, levels: Levels) -> Row:
+    """Tell one tile."""
+    state, word = _state(tile, levels)
+    peaks = peak_cells(tile)
+    return Row(
+        number=tile.tile_id,
+        name=tile.name,
+        state=state,
+        word=word,
+        cells=(str(tile.used), difference_cell(tile), *peaks),
+        told=(Line(peaks_words(tile), Tone.FAINT),),
+        details=tuple(_details(tile)),
     )
 
 
-def functions_line(report: Report) -> str:
-    """Name the functions under test and the time of the report."""
-    return f"functions under test: {report.environment.functions_under_test}; made {report.created_utc}"
+def _state(tile: TileParity, levels: Levels) -> tuple[State, str]:
+    """Give the mark and the word of a tile; a variant that died comes before the verdict."""
+    died = [_DIED_WORDS[run.status] for run in tile.runs if run.status in _DIED_WORDS]
+    if died:
+        return State.ERROR, died[0]
+    return state_of(tile.tile_id, levels, _VERDICT_STATES[tile.verdict]), verdict_words(tile)
 
 
-def machine_line(report: Report) -> str:
-    """Name the kind and the size of the machine."""
-    env = report.environment
-    cores = plural(env.cores, "core")
-    return f"{env.system}, {env.machine}, {cores}, {human_bytes(env.memory_bytes)} of memory"
+def _details(tile: TileParity) -> Iterator[Line | Grid | Details]:
+    """Tell one tile at length: what was stacked, both runs, how they compare, frames apart."""
+    yield Line(parity_settings(tile))
+    ratio = ratio_sentence(tile) if tile.compared_runs() else ""
+    yield Grid(columns=_RUN_COLUMNS, rows=tuple(_run(run, tile) for run in tile.runs), note=ratio)
+    if tile.comparison:
+        yield from (Line(line) for line in comparison_lines(tile.comparison))
+    for title, files in (("left out", tile.left_out), ("no signal", tile.no_signal)):
+        if files:
+            yield Details(title=title, noun="frame", groups=tuple((_file_line(file),) for file in files))
 
 
-def option_words(report: Report) -> list[str]:
-    """Give the options that shaped the result: "kappa_low=3.0", "altaz_cleanup=on"."""
-    shown = ((name, on_off(value) if isinstance(value, bool) else value) for name, value in report.options)
-    return [f"{name}={value}" for name, value in shown if value is not None]
+def _run(run: VariantRun, tile: TileParity) -> GridRow:
+    """Tell one run; one that did not end well has no cells."""
+    name = run_name(run, tile)
+    if run.status is RunStatus.OK:
+        return GridRow(cells=(name, *run_cells(run)), told=Line(f"{name}: {run_words(run)}"))
+    tone = Tone.PLAIN if run.status is RunStatus.SKIPPED else Tone.ALARM
+    return GridRow(cells=(), told=Line(f"{name}: {ended_words(run)}", tone))
 
 
-def counts_words(counts: ModeCounts) -> str:
-    """Give what the frames of a tile say: "18 EQ, 2 UNKNOWN"."""
-    named = ((counts.eq, "EQ"), (counts.altaz, "ALT_AZ"), (counts.unknown, "UNKNOWN"), (counts.other, "other"))
-    return ", ".join(f"{count} {name}" for count, name in named if count) or "no frames"
+def _file_line(file: UnusableFile) -> str:
+    """Give a file and why it is apart."""
+    return f"{file.name}: {file.reason}"
 
 
-def gating_facts(gating: RunGating) -> list[tuple[str, str]]:
-    """Give the lines that are true of the whole run: (label, text)."""
-    facts = [
-        ("summary", gating.summary_line),
-        ("cleanup asked for", on_off(gating.requested)),
-        ("cleanup in effect", f"{on_off(gating.effective)}: {gating.reason}"),
-    ]
-    if gating.log_message:
-        facts.append(("ZeMosaic logs", gating.log_message))
-        if not gating.altaz and gating.unknown:
-            silent = counted(gating.unknown, "frame", "does not say its mode", "do not say their mode")
-            facts.append((EQ_ONLY, f"that no frame says ALT_AZ: {silent}, and may be of either"))
-    return facts
+def _verdict(parity: RunParity) -> str:
+    """Name every outcome of the comparisons but "identical", or that one where there is no other."""
+    died = sum(tile.died for tile in parity.tiles)
+    outcomes = Counter(tile.verdict for tile in parity.tiles if not tile.died)
+    whole = plural(len(parity.tiles), "tile")
+    if 0 < outcomes[Verdict.IDENTICAL] == len(parity.tiles):
+        return f"{Verdict.IDENTICAL.value}: {whole}, every bit the same"
+    worst_first = [(one.value, outcomes[one]) for one in (Verdict.DIFFERENT, Verdict.NOT_COMPARED, Verdict.WITHIN)]
+    told = [("a variant died", died), *worst_first, (_in_part(parity), outcomes[Verdict.IN_PART])]
+    return ", ".join(f"{outcome}: {count} of {whole}" for outcome, count in told if count) or "nothing was compared"
 
 
-def cleanup_words(tile: TileGating) -> str:
-    """Say what happens to a tile, and what the code before the patch did."""
-    return f"cleanup {on_off(tile.tile_enabled)} (before the patch: {on_off(tile.before_enabled)})"
+def _in_part(parity: RunParity) -> str:
+    """Say on which rows tiles are identical that were compared in part; not where these are of several kinds."""
+    words = {verdict_words(tile) for tile in parity.tiles if tile.verdict is Verdict.IN_PART}
+    return words.pop() if len(words) == 1 else "identical on some of their rows"
 
 
 def parity_facts(parity: RunParity) -> list[tuple[str, str]]:
@@ -187,15 +206,6 @@ def verdict_words(tile: TileParity) -> str:
     if tile.comparison is None or tile.compared_rows is None or tile.whole:
         return tile.verdict.value
     return f"{tile.comparison.verdict.value} on {rows_words(tile.compared_rows, tile)}"
-
-
-def run_sentences(tile: TileParity) -> list[str]:
-    """Tell each run of a tile in a sentence, then how the peaks compare."""
-    told = [
-        f"{run_name(run, tile)}: {run_words(run) if run.status is RunStatus.OK else ended_words(run)}"
-        for run in tile.runs
-    ]
-    return [*told, ratio_sentence(tile)] if tile.compared_runs() else told
 
 
 def difference_cell(tile: TileParity) -> str:

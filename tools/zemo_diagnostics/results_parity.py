@@ -1,4 +1,4 @@
-"""What the commands find out, as plain frozen data: commands make it, findings and renderers read it.
+"""What ``zemo-diag kappa-parity`` finds out, as plain frozen data.
 
 Index order is ``[y, x]`` or ``[y, x, channel]`` throughout. Nothing in here holds a full path, a site
 coordinate or a serial number: what is not here cannot leak into a report.
@@ -8,196 +8,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import Enum
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from .results_masters import RunMasters
-    from .results_phase3 import RunPhase3
-
-JsonScalar = str | int | float | bool | None
+from .errors import UnusableFile
 
 # A peak under this is the allocator's rather than the stack's: no ratio is given of such.
 MEASURABLE_PEAK_BYTES = 16 << 20
-
-
-class Level(str, Enum):
-    """How bad a finding is. ERROR alone changes the exit code."""
-
-    INFO = "info"
-    WARNING = "warning"
-    ERROR = "error"
-
-
-@dataclass(frozen=True)
-class Finding:
-    """One thing worth knowing, with a stable code, its evidence and the remedy.
-
-    Attributes
-    ----------
-    code : str
-        Stable, such as ``"ZD101"``; docs/findings.md explains each.
-    level : Level
-        How bad it is.
-    title : str
-        The finding's kind, the same wherever the code appears.
-    message : str
-        What was found here.
-    remedy : str
-        What to do.
-    tile_id : int or None
-        The tile it is about; None for the run.
-    evidence : tuple of str
-        File names or values that show it.
-    """
-
-    code: str
-    level: Level
-    title: str
-    message: str
-    remedy: str
-    tile_id: int | None = None
-    evidence: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True)
-class UnusableFile:
-    """A file that holds no frame, or a folder that is shut: its name and, in a sentence, why."""
-
-    name: str
-    reason: str
-
-
-@dataclass(frozen=True)
-class Source:
-    """The folder that was looked at.
-
-    Attributes
-    ----------
-    folder : str
-        Its last name only.
-    files, frames : int
-        Files with a frame's suffix, and those of them that hold a frame.
-    unusable : tuple of UnusableFile
-        The others.
-    grouped_by : str
-        ``"folder"``, ``"pointing"`` or ``"all"``; ``"file"`` where each file is a tile.
-    unread_folders : tuple of UnusableFile
-        Sub-folders that could not be looked into; what is in them is not known.
-    """
-
-    folder: str
-    files: int
-    frames: int
-    unusable: tuple[UnusableFile, ...]
-    grouped_by: str
-    unread_folders: tuple[UnusableFile, ...] = ()
-
-
-@dataclass(frozen=True)
-class ModeCounts:
-    """Frames of a tile by the mount mode they state; ``other``: an EQMODE that is neither 0 nor 1."""
-
-    eq: int
-    altaz: int
-    unknown: int
-    other: int
-
-    @property
-    def total(self) -> int:
-        """All frames of the tile."""
-        return self.eq + self.altaz + self.unknown + self.other
-
-
-# What a telescope is called where no header names it.
-NOT_NAMED = "not named"
-
-
-@dataclass(frozen=True)
-class TileGating:
-    """What Phase 3 decides for one tile, and what it rests on.
-
-    Attributes
-    ----------
-    tile_id : int
-        Number of the tile.
-    name : str
-        Where its frames come from: a sub-folder, or a panel.
-    frames : int
-        How many.
-    counts : ModeCounts
-        What they say of their mount mode.
-    eqmode : str
-        Inferred by ZeMosaic's function: ``"EQ"``, ``"ALT_AZ"``, ``"UNKNOWN"``.
-    evidence : str
-        Which key of which entry said so, and how many others agree.
-    deciding_index : int or None
-        Index of the entry that decided.
-    tile_enabled, before_enabled : bool
-        Whether the patched code cleans the tile, and whether the code before the patch did.
-    reason : str
-        Why the tile is cleaned or not.
-    log_line : str
-        The line that ZeMosaic logs for it.
-    frame_modes : tuple of (str, str)
-        For each frame, in order: its name and what it says (``"EQ"``, ..., ``"EQMODE_2"``).
-    telescopes : tuple of (str, int)
-        Telescopes without their serials ("Seestar S50", "Seestar S50 (unit 2)", `NOT_NAMED` where no header names one)
-        and their frames.
-    shapes : tuple of (str, int)
-        Frame shapes, height first, and their frames.
-    stacked_frames : tuple of str
-        Names of files that are already stacks (STACKCNT over 1).
-    without_pointing : int
-        Frames whose headers say no pointing.
-    """
-
-    tile_id: int
-    name: str
-    frames: int
-    counts: ModeCounts
-    eqmode: str
-    evidence: str
-    deciding_index: int | None
-    tile_enabled: bool
-    before_enabled: bool
-    reason: str
-    log_line: str
-    frame_modes: tuple[tuple[str, str], ...]
-    telescopes: tuple[tuple[str, int], ...]
-    shapes: tuple[tuple[str, int], ...]
-    stacked_frames: tuple[str, ...] = ()
-    without_pointing: int = 0
-
-
-@dataclass(frozen=True)
-class RunGating:
-    """The gating of a whole run.
-
-    Attributes
-    ----------
-    tiles : tuple of TileGating
-        Every tile.
-    summary_line : str
-        ZeMosaic's ``WORKER_EQMODE_SUMMARY`` line.
-    eq, altaz, unknown : int
-        Its counts of frames.
-    requested, effective : bool
-        The cleanup flag as asked for, and as the run uses it.
-    reason : str
-        Why the effective flag is what it is.
-    log_message : str or None
-        The line that ZeMosaic logs where the two differ.
-    """
-
-    tiles: tuple[TileGating, ...]
-    summary_line: str
-    eq: int
-    altaz: int
-    unknown: int
-    requested: bool
-    effective: bool
-    reason: str
-    log_message: str | None
 
 
 class RunStatus(str, Enum):
@@ -401,6 +216,11 @@ class TileParity:
             return None
         return pair[0].peak_extra_bytes / pair[1].peak_extra_bytes
 
+    @property
+    def died(self) -> bool:
+        """Whether a variant died: raised, was killed, or did not end."""
+        return any(run.status in (RunStatus.RAISED, RunStatus.KILLED, RunStatus.TIMED_OUT) for run in self.runs)
+
     def compared_runs(self) -> tuple[VariantRun, VariantRun] | None:
         """Find the two runs that the comparison is about: both variants, ended well, on the same rows."""
         ended = [run for run in self.runs if run.status is RunStatus.OK]
@@ -437,52 +257,3 @@ class RunParity:
     def verdict(self) -> Verdict:
         """The worst of the tiles' verdicts."""
         return max((tile.verdict for tile in self.tiles), key=list(Verdict).index, default=Verdict.NOT_COMPARED)
-
-
-@dataclass(frozen=True)
-class Environment:
-    """What the report was made with: versions and the size of the machine, nothing of its owner."""
-
-    tool_version: str
-    python: str
-    system: str
-    machine: str
-    numpy: str
-    astropy: str
-    opencv: str
-    cores: int
-    memory_bytes: int
-    functions_under_test: str
-
-
-@dataclass(frozen=True)
-class Report:
-    """Everything that one call of a command found out.
-
-    Attributes
-    ----------
-    command : str
-        ``"gating"``, ``"kappa-parity"``, ``"masters"`` or ``"phase3"``.
-    created_utc : str
-        ISO 8601, to the second.
-    options : tuple of (str, value)
-        The options that shape the result.
-    gating, parity, masters, phase3 : RunGating, RunParity, RunMasters, RunPhase3, or None
-        The results of the command; more commands add more of them.
-    findings : tuple of Finding
-        The worst first.
-    interrupted : bool
-        Whether the user stopped it: then this is what was known by then.
-    """
-
-    command: str
-    created_utc: str
-    environment: Environment
-    source: Source
-    options: tuple[tuple[str, JsonScalar], ...]
-    gating: RunGating | None
-    parity: RunParity | None
-    findings: tuple[Finding, ...]
-    interrupted: bool = False
-    masters: RunMasters | None = None
-    phase3: RunPhase3 | None = None

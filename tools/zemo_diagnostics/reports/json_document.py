@@ -8,25 +8,18 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Sequence
-from dataclasses import fields, is_dataclass
+from dataclasses import is_dataclass
 from enum import Enum
 from importlib import resources
 from typing import Any, cast
 
-from .report import count_findings, exit_code, verdict
-from .results import Report
+from .report import Report, count_findings, exit_code
+from .schema import members
+from .told import verdict
 
 SCHEMA_NAME = "zemo-diag-report"
 SCHEMA_VERSION = 1
 SCHEMA_FILE = f"report-v{SCHEMA_VERSION}.schema.json"
-
-# Fields that hold pairs: what the two of each are called.
-_PAIRS = {
-    "TileGating.frame_modes": ("name", "mode"),
-    "TileGating.telescopes": ("name", "frames"),
-    "TileGating.shapes": ("shape", "frames"),
-}
 
 
 def render_json(report: Report) -> str:
@@ -50,8 +43,16 @@ def report_document(report: Report) -> dict[str, Any]:
         "exit_code": exit_code(report),
         "finding_counts": {"errors": errors, "warnings": warnings, "notes": notes},
     }
-    body: dict[str, Any] = _plain(report)
-    body["options"] = {_plain(name): _plain(value) for name, value in report.options}
+    body = {
+        "command": report.command,
+        "created_utc": report.created_utc,
+        "environment": _plain(report.environment),
+        "source": _plain(report.source),
+        "options": {_plain(name): _plain(value) for name, value in report.options},
+        "results": {part.name: _plain(part.data) for part in report.parts},
+        "findings": _plain(report.findings),
+        "interrupted": report.interrupted,
+    }
     return head | body
 
 
@@ -77,18 +78,4 @@ def _plain(value: Any) -> Any:
 
 def _plain_object(value: Any) -> dict[str, Any]:
     """Give a dataclass as a dict: its fields, then its properties."""
-    kind = type(value)
-    properties = [name for name, member in vars(kind).items() if isinstance(member, property)]
-    names = [field.name for field in fields(value)] + properties
-    return {name: _field(f"{kind.__name__}.{name}", getattr(value, name)) for name in names}
-
-
-def _field(qualified_name: str, value: Any) -> Any:
-    """Give one field; pairs become objects."""
-    keys = _PAIRS.get(qualified_name)
-    return _plain(value) if keys is None else [_named(keys, pair) for pair in value]
-
-
-def _named(keys: tuple[str, str], pair: Sequence[Any]) -> dict[str, Any]:
-    """Give a pair as an object."""
-    return {key: _plain(item) for key, item in zip(keys, pair, strict=True)}
+    return {name: _plain(getattr(value, name)) for name, _ in members(type(value))}

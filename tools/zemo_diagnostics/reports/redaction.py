@@ -17,13 +17,13 @@ import platform
 import re
 import tempfile
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, fields, is_dataclass
+from dataclasses import dataclass, fields, is_dataclass, replace
 from enum import Enum
 from functools import lru_cache, partial
 from pathlib import Path
 from typing import TypeVar, cast
 
-from .results import Report
+from .report import Report
 
 REMOVED = "<removed>"
 USER, HOST, HOME, TEMP = "<user>", "<host>", "<home>", "<temp>"  # "~" may be a folder's own name
@@ -44,13 +44,6 @@ masters fine empty partly blank alpha median spread unreadable picture pictures 
 yes new old out off get set run runs app bin lib dev opt usr var tmp temp work workspace demo sample samples
 """
 GENERIC_WORDS = frozenset(_GENERIC_WORDS.split())
-
-# A whole string that is one of these is a word of the data model, whoever the user is.
-_WORDS_OF_THE_MODEL = """
-EQ ALT_AZ UNKNOWN gating kappa-parity masters phase3 fullframe chunked before patched
-folder file pointing all none noise
-"""
-_MODEL_WORDS = frozenset(_WORDS_OF_THE_MODEL.split())
 
 # What may stand between a model and the number of a unit.
 _JOINTS = " _-#:;,()[]/."
@@ -180,8 +173,19 @@ def private_words() -> PrivateWords:
 
 
 def redact_report(report: Report, private: PrivateWords) -> Report:
-    """Give the report with every string redacted; once, before any rendering."""
-    return map_strings(report, partial(redact_text, private=private))
+    """Give the report with every text redacted that others wrote; once, before anything is told of it.
+
+    What is not redacted are words of our own: names of commands, parts and options.
+    """
+    change = partial(redact_text, private=private)
+    return replace(
+        report,
+        environment=map_strings(report.environment, change),
+        source=map_strings(report.source, change),
+        options=tuple((name, map_strings(value, change)) for name, value in report.options),
+        parts=tuple(replace(part, data=map_strings(part.data, change)) for part in report.parts),
+        findings=map_strings(report.findings, change),
+    )
 
 
 def redact_text(text: str, private: PrivateWords) -> str:
@@ -194,8 +198,6 @@ def redact_text(text: str, private: PrivateWords) -> str:
     private : PrivateWords
         From `private_words`.
     """
-    if text in _MODEL_WORDS:
-        return text
     text = _without_values(text)
     text = _replace_words(text, private.homes, HOME, _folder_pattern)
     text = _replace_words(text, private.temps, TEMP, _folder_pattern)

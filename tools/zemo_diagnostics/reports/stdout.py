@@ -7,9 +7,10 @@ import shutil
 import sys
 from typing import TextIO
 
-from .errors import OutputError
-from .results import Report
-from .wording import encodable
+from ..errors import OutputError
+from ..wording import encodable
+from .formats import TERMINAL, format_named
+from .report import Report
 
 # Width of the terminal form where stdout is a file or a pipe.
 PIPED_WIDTH = 100
@@ -25,19 +26,17 @@ def print_report(report: Report, form: str) -> None:
     ----------
     report : Report
         What to print.
-    form : {"terminal", "json", "markdown"}
-        JSON and Markdown are UTF-8 whatever the terminal's encoding is; the terminal form keeps to what it can draw.
+    form : str
+        The name of a form. All but the terminal's are UTF-8, whatever the terminal's encoding is; that one keeps to
+        what the terminal can draw.
     """
-    from .render_json import render_json
-    from .render_markdown import render_markdown
-    from .render_terminal import render_terminal
+    if form == TERMINAL:
+        from .terminal import render_terminal
 
-    if form == "terminal":
         text = render_terminal(report, width=page_width(), color=_takes_colors(), unicode=_draws_signs())
         print_text(text, instead="use -o FILE")
         return
-    text = render_json(report) if form == "json" else render_markdown(report)
-    print_text(text, encoding="utf-8", instead="use -o FILE")
+    print_text(format_named(form).render(report), encoding="utf-8", instead="use -o FILE")
 
 
 def page_width() -> int:

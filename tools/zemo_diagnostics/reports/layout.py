@@ -15,8 +15,8 @@ from rich.cells import cell_len
 from rich.console import Console
 from rich.text import Text
 
-from .finding_groups import State
-from .wording import ASCII_SIGNS, visible
+from ..wording import ASCII_SIGNS, visible
+from .document import State
 
 GAP = 2
 MIN_COLUMN_WIDTH = 8

@@ -1,13 +1,15 @@
-"""What the reports say of a run of Phase 3, the same in every renderer: facts, cells and sentences."""
+"""What the reports say of a run of Phase 3."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
 
+from .reports.document import Column, Facts, Line, Row, Section, State, Table, Tone
+from .reports.levels import state_of
+from .reports.report import Levels
 from .results_masters import MasterVerdict
 from .results_phase3 import BEFORE, PATCHED, WIPED_FRACTION, BuildPlan, RunPhase3, TileBuild, TilePhase3
-from .sentences import EQ_ONLY
 from .wording import MISSING, fraction, human_bytes, number, on_off, plural
 
 # What `phase3_cells` gives, and what `plan_cells` does in a dry run.
@@ -16,6 +18,51 @@ PHASE3_HEADS = (
     *("valid before", "valid after", "median before", "median after"),
 )
 PLAN_HEADS = ("mode", "frames", "cleanup before", "cleanup after", "built")
+
+_ON_A_PAGE = 5  # what a terminal has room for; medians and the like stand beneath
+_COLUMNS = tuple(Column(head=head, room=0 if i < _ON_A_PAGE else None) for i, head in enumerate(PHASE3_HEADS))
+_PLAN_COLUMNS = tuple(Column(head=head) for head in PLAN_HEADS)
+
+
+def tell(run: RunPhase3, levels: Levels) -> Section:
+    """Tell a run of Phase 3, or what is planned."""
+    tiles = Table(
+        title="Tiles",
+        noun="tile",
+        columns=_PLAN_COLUMNS if run.dry_run else _COLUMNS,
+        rows=tuple((_planned if run.dry_run else _built)(tile, run, levels) for tile in run.tiles),
+        closing_title="What became of them",
+        told_title="" if run.dry_run else "What became of each tile",
+    )
+    facts = Facts("Run", tuple(phase3_facts(run)))
+    return Section(title="Phase 3 before and after the patch", verdict=phase3_verdict(run), blocks=(facts, tiles))
+
+
+def _planned(tile: TilePhase3, run: RunPhase3, levels: Levels) -> Row:
+    """Tell what is planned for a tile."""
+    cells = plan_cells(tile, run)
+    told = "; ".join(f"{head}: {cell}" for head, cell in zip(PLAN_HEADS, cells, strict=True))
+    return Row(
+        number=tile.tile_id,
+        name=tile.name,
+        state=state_of(tile.tile_id, levels),
+        cells=cells,
+        told=(Line(told),),
+    )
+
+
+def _built(tile: TilePhase3, _: RunPhase3, levels: Levels) -> Row:
+    """Tell what became of a tile; one that was not reached is worth a note."""
+    reached = tile.before or tile.patched or tile.tile_id in levels
+    return Row(
+        number=tile.tile_id,
+        name=tile.name,
+        state=state_of(tile.tile_id, levels) if reached else State.NOTE,
+        cells=phase3_cells(tile),
+        told=tuple(Line(sentence) for sentence in tile_sentences(tile)),
+        beneath=tuple(Line(sentence, Tone.FAINT) for sentence in detail_sentences(tile)),
+        closing=Line(verdict_sentence(tile)),
+    )
 
 
 def phase3_facts(run: RunPhase3) -> list[tuple[str, str]]:
@@ -28,7 +75,7 @@ def phase3_facts(run: RunPhase3) -> list[tuple[str, str]]:
     if run.log_message and PATCHED in run.rules:
         facts.append(("ZeMosaic logs", run.log_message))
         if not run.effective and any(tile.eqmode == "UNKNOWN" for tile in run.tiles):
-            facts.append((EQ_ONLY, "that no frame says ALT_AZ; tiles of mode UNKNOWN may be of either"))
+            facts.append(("EQ-only means", "that no frame says ALT_AZ; tiles of mode UNKNOWN may be of either"))
     facts += [("masters", masters_words(run)), ("estimate", plan_words(run.plan))]
     return facts
 

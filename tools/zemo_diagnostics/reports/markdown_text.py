@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Sequence
 
-from .wording import MISSING, plural, visible
+from ..wording import MISSING, plural, visible
 
 # What one name and one sentence may take, bytes, markup included; and a line within a block of code, characters.
 CODE_BYTES, PROSE_BYTES = 400, 1200
