@@ -50,7 +50,7 @@ MAKE_FRAMES = """\
 import sys
 from pathlib import Path
 sys.path[:0] = [sys.argv[1]]
-from zemo_diagnostics.sample_groups import write_group
+from zemo_diagnostics.demo.sample_groups import write_group
 folder = Path(sys.argv[2])
 for number, path in enumerate(write_group("eq_only", folder, frames=int(sys.argv[3]), shape=(1920, 1080)), start=1):
     path.rename(folder / f"light_{number:05d}.fit")

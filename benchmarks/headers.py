@@ -22,8 +22,8 @@ sys.path[:0] = [str(ROOT), str(ROOT / "tools"), str(ROOT / "benchmarks")]
 
 from common import describe_environment, replace_section, table  # noqa: E402
 
-from zemo_diagnostics.entries import scan_folder  # noqa: E402
-from zemo_diagnostics.sample_groups import write_group  # noqa: E402
+from zemo_diagnostics.demo.sample_groups import write_group  # noqa: E402
+from zemo_diagnostics.frames.entries import scan_folder  # noqa: E402
 
 KEYWORDS = ["eqmode", "ra", "dec", "naxis1", "naxis2", "creator", "telescop"]
 

@@ -32,7 +32,7 @@ import sys
 sys.path[:0] = sys.argv[1:3]
 import numpy as np
 import zemosaic_align_stack as z
-from zemo_diagnostics.peak_memory import read_memory, reset_peak
+from zemo_diagnostics.machine.peak_memory import read_memory, reset_peak
 frames = [np.memmap(sys.argv[3], np.float32, "r", shape=(240, 1080, 3)) for _ in range(int(sys.argv[4]))]
 reset_peak(); before = read_memory()
 getattr(z, sys.argv[5])(frames)

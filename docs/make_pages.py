@@ -7,7 +7,7 @@ from pathlib import Path
 from click.testing import CliRunner
 
 import zemo_diag
-from zemo_diagnostics.findings_page import findings_markdown
+from zemo_diagnostics.findings.page import findings_markdown
 
 DOCS = Path(__file__).resolve().parent
 HELP_WIDTH = 80

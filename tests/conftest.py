@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from zemo_diagnostics.tile_decoder import close_decoder
+from zemo_diagnostics.frames.tile_decoder import close_decoder
 
 ROOT = Path(__file__).resolve().parents[1]
 FIXTURES = ROOT / "fixtures"

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 
-from tests.reports import SAMPLES
+from tests.sample_reports import SAMPLES
 from zemo_diagnostics.reports.markdown import render_markdown
 from zemo_diagnostics.reports.terminal import render_terminal
 

@@ -20,9 +20,9 @@ from PIL import Image
 
 import zemo_diag
 from tests.conftest import FIXTURES, ROOT
-from tests.masters import star_field, write_master
-from zemo_diagnostics.pictures import BLANK_COLOR
-from zemo_diagnostics.sample_groups import write_group
+from tests.sample_masters import star_field, write_master
+from zemo_diagnostics.demo.sample_groups import write_group
+from zemo_diagnostics.masters.pictures import BLANK_COLOR
 
 SCRIPT = ROOT / "tools" / "zemo_diag.py"
 

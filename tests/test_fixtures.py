@@ -14,8 +14,8 @@ import pytest
 from astropy.io import fits
 
 from fixtures import make_fixtures
-from zemo_diagnostics import sample_groups
-from zemo_diagnostics.sample_groups import SAMPLE_GROUPS, SampleGroup, find_group, write_group
+from zemo_diagnostics.demo import sample_groups
+from zemo_diagnostics.demo.sample_groups import SAMPLE_GROUPS, SampleGroup, find_group, write_group
 
 FIXTURES = Path(make_fixtures.__file__).resolve().parent
 FOLDERS = [*(group.name for group in SAMPLE_GROUPS), "phase3", "compressed", "rgb_cubes", "unusable"]

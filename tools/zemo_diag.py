@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 try:
-    from zemo_diagnostics.core_packages import broken_sentence, missing_sentence
+    from zemo_diagnostics.machine.core_packages import broken_sentence, missing_sentence
 except ModuleNotFoundError:
     sys.stderr.write("zemo_diag.py needs the folder zemo_diagnostics beside it: copy both\n")
     sys.exit(2)
@@ -160,7 +160,7 @@ def kappa_parity(
     they do, and the memory and time of each. Estimates the need beforehand and never endangers the machine.
     """
     from zemo_diagnostics.commands import GroupingOptions, run_parity
-    from zemo_diagnostics.parity import ParityOptions
+    from zemo_diagnostics.kappa_parity.compare_tiles import ParityOptions
     from zemo_diagnostics.progress import progress_bar
     from zemo_diagnostics.reports.outputs import check_output_paths
 
@@ -211,7 +211,7 @@ def stack(
     """
     from zemo_diagnostics.progress import progress_bar
     from zemo_diagnostics.reports.stdout import print_text
-    from zemo_diagnostics.stacking import StackOptions, stack_folder
+    from zemo_diagnostics.stack.stacking import StackOptions, stack_folder
 
     options = StackOptions(kappa_low, kappa_high, weights, not no_debayer, max_frames)
     with progress_bar(quiet=quiet) as say:
@@ -243,7 +243,7 @@ def masters(
     edges, holes in bright cores. Any number of them, of any size, in a little memory.
     """
     from zemo_diagnostics.commands import run_masters
-    from zemo_diagnostics.contact_sheet import ContactSheet
+    from zemo_diagnostics.masters.contact_sheet import ContactSheet
     from zemo_diagnostics.progress import progress_bar
     from zemo_diagnostics.reports.outputs import check_output_paths
 
@@ -306,13 +306,13 @@ def phase3(
     goes to OUT/phase3.log. Stopped, it goes on when it is run again. The frames are only read.
     """
     from zemo_diagnostics.commands import GroupingOptions, run_phase3
-    from zemo_diagnostics.core_packages import missing_extra_sentence
-    from zemo_diagnostics.phase3_build import Phase3Options
-    from zemo_diagnostics.phase3_folder import LOG_NAME, check_reports
-    from zemo_diagnostics.pictures import why_no_pictures
+    from zemo_diagnostics.machine.core_packages import missing_extra_sentence
+    from zemo_diagnostics.masters.pictures import why_no_pictures
+    from zemo_diagnostics.phase3.build import Phase3Options
+    from zemo_diagnostics.phase3.folder import LOG_NAME, check_reports
+    from zemo_diagnostics.phase3.tell import places_words
     from zemo_diagnostics.progress import progress_bar
     from zemo_diagnostics.reports.outputs import check_output_paths
-    from zemo_diagnostics.tell_phase3 import places_words
 
     if demo == (folder is not None):
         raise click.UsageError("name the FOLDER that holds your lights, or give --demo: one of the two")
@@ -343,7 +343,7 @@ def demo(form: str, outputs: tuple[Path, ...], force: bool, quiet: bool) -> int:
     Makes a small group of Seestar-like frames in a temporary folder, runs gating and kappa-parity on it, and removes
     it again.
     """
-    from zemo_diagnostics.demo import run_demo
+    from zemo_diagnostics.demo.run import run_demo
     from zemo_diagnostics.progress import progress_bar
     from zemo_diagnostics.reports.outputs import check_output_paths
 
@@ -357,7 +357,7 @@ def demo(form: str, outputs: tuple[Path, ...], force: bool, quiet: bool) -> int:
 @click.argument("codes", nargs=-1, metavar="[CODE]...")
 def findings(codes: tuple[str, ...]) -> int:
     """Explain the finding codes: what each means, and what to do."""
-    from zemo_diagnostics.findings_page import explain
+    from zemo_diagnostics.findings.page import explain
     from zemo_diagnostics.reports.stdout import page_width, print_text
 
     print_text(explain(codes, page_width()))

@@ -7,12 +7,31 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
-from . import tell_gating, tell_masters, tell_parity, tell_phase3
-from .contact_sheet import ContactSheet
-from .entries import Scan, check_folder, in_lines, scan_folder
 from .errors import EXIT_CLEAN, EXIT_USAGE, EXIT_VARIANT_DIED, InputError, UnusableFile
-from .findings import find
-from .functions_under_test import (
+from .findings.find import find
+from .frames.entries import Scan, check_folder, in_lines, scan_folder
+from .frames.tiles import DEFAULT_PANEL_DEG, Tile, group_frames
+from .gating import tell as tell_gating
+from .gating.data import RunGating
+from .gating.gate import gate_tiles
+from .kappa_parity import tell as tell_parity
+from .kappa_parity.compare_tiles import MEMORY_FORMULA, ParityOptions, compare_tiles, memory_allowed
+from .kappa_parity.data import RunParity, TileParity
+from .masters import tell as tell_masters
+from .masters.contact_sheet import ContactSheet
+from .masters.data import RunMasters, TileMaster
+from .masters.files import scan_masters
+from .masters.measure import gather, measure_masters
+from .phase3 import tell as tell_phase3
+from .phase3.both_rules import run_both_rules
+from .phase3.build import Phase3Options
+from .phase3.data import RunPhase3
+from .phase3.folder import FRAMES_NAME, check_output_folder, open_manifest, write_demo_frames
+from .progress import Say
+from .reports.environment import describe_environment
+from .reports.redaction import private_words, redact_report, redact_text
+from .reports.report import Grouping, JsonScalar, Part, Report, Source, Subject, assemble
+from .zemosaic.functions_under_test import (
     Phase3Functions,
     describe_functions_under_test,
     load_master_signal,
@@ -20,22 +39,6 @@ from .functions_under_test import (
     load_phase3_functions,
     load_stack_functions,
 )
-from .gating import gate_tiles
-from .master_files import scan_masters
-from .masters import gather, measure_masters
-from .parity import MEMORY_FORMULA, ParityOptions, compare_tiles, memory_allowed
-from .phase3 import run_both_rules
-from .phase3_build import Phase3Options
-from .phase3_folder import FRAMES_NAME, check_output_folder, open_manifest, write_demo_frames
-from .progress import Say
-from .reports.environment import describe_environment
-from .reports.redaction import private_words, redact_report, redact_text
-from .reports.report import Grouping, JsonScalar, Part, Report, Source, Subject, assemble
-from .results_gating import RunGating
-from .results_masters import RunMasters, TileMaster
-from .results_parity import RunParity, TileParity
-from .results_phase3 import RunPhase3
-from .tiles import DEFAULT_PANEL_DEG, Tile, group_frames
 
 Result = TypeVar("Result")
 

@@ -8,7 +8,7 @@ import platform
 from importlib import metadata
 
 from .. import __version__
-from ..memory_limits import total_memory_bytes
+from ..machine.memory_limits import total_memory_bytes
 from .report import Environment
 
 

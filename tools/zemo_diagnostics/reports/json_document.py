@@ -58,7 +58,7 @@ def report_document(report: Report) -> dict[str, Any]:
 
 def load_schema() -> dict[str, Any]:
     """Load the schema that every document of this version follows."""
-    text = (resources.files(__package__) / "schema" / SCHEMA_FILE).read_text(encoding="utf-8")
+    text = (resources.files("zemo_diagnostics") / "schema" / SCHEMA_FILE).read_text(encoding="utf-8")
     return cast(dict[str, Any], json.loads(text))
 
 

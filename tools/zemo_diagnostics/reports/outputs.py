@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from ..errors import OutputError
-from ..whole_files import check_place, write_whole
+from ..machine.whole_files import check_place, write_whole
 from .formats import Format, format_of_suffix, suffixes
 from .report import Report
 

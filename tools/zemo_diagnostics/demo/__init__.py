@@ -1,0 +1,1 @@
+"""``zemo-diag demo``: both reports on simulated frames, and the simulation."""

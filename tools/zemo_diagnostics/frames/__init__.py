@@ -1,0 +1,1 @@
+"""A folder of files: frames, their headers and pointings, tiles, and pixels by bands of rows."""

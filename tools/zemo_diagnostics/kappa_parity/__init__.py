@@ -1,0 +1,1 @@
+"""``zemo-diag kappa-parity``: the chunked stack against the full-frame one."""

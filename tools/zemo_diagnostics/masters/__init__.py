@@ -1,0 +1,1 @@
+"""``zemo-diag masters``: master tiles measured, and pictures of them."""

@@ -1,0 +1,247 @@
+"""The checks of ``zemo-diag masters``: ZD3xx."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from ..findings.kinds import Found, check
+from ..reports.report import Level, Source
+from ..wording import fraction, plural, share
+from .data import MasterVerdict, RunMasters, TileMaster, plane_names, planes_without_values
+from .measure import alpha_difference, wide_bands
+
+# Alpha and pixels may disagree in this part of the pixels: a soft edge is rounded to 0 or 255 somewhere.
+_ALPHA_TOLERANCE = 0.001
+
+# The valid fraction that a header states may be off by this much: it was taken before the file was written.
+_VALID_TOLERANCE = 0.01
+
+_HALF = 0.5
+
+
+def _with_signal(masters: RunMasters) -> Iterator[TileMaster]:
+    """Give the tiles that are not empty: of an empty one nothing else is worth telling."""
+    return (tile for tile in masters.tiles if tile.verdict is not MasterVerdict.EMPTY)
+
+
+def _in_part_empty(masters: RunMasters, verdict: MasterVerdict) -> Iterator[Found]:
+    """Find the tiles that are partly, or nearly, empty."""
+    for tile in masters.tiles:
+        if tile.verdict is verdict:
+            blank = share(tile.blank_pixels, tile.pixels, "pixels")
+            yield Found(f"{blank} are blank: {tile.cause}.", tile.tile_id, (tile.name,))
+
+
+@check(
+    "ZD301",
+    Level.ERROR,
+    "A master cannot be read",
+    needs="masters",
+    remedy="Copy it again from where it was made; if it is damaged there too, build this tile anew.",
+)
+def master_unreadable(masters: RunMasters) -> Iterator[Found]:
+    """A FITS file is empty, cut off or damaged: the program that wrote it was stopped, or the disk was full. The
+    other files were measured all the same."""
+    for file in masters.unreadable:
+        yield Found(f"{file.name}: {file.reason}.", evidence=(file.name,))
+
+
+@check(
+    "ZD302",
+    Level.ERROR,
+    "A master is empty",
+    needs="masters",
+    remedy="Run 'zemo-diag gating' on the lights of this tile: it shows whether the alt-az cleanup ran on a tile that "
+    "is not alt-az. If so, build it anew with a ZeMosaic that has the patch, or with the cleanup off. Where a colour "
+    "was lost, see ZD308.",
+)
+def master_empty(masters: RunMasters) -> Iterator[Found]:
+    """There is no signal in a master, by ZeMosaic's own limits: no pixel has a value in every channel; or no value
+    is over 1e-8; or all are the same within 1e-8 and none is over 1e-7. In the mosaic the tile is black, or missing."""
+    for tile in masters.tiles:
+        if tile.verdict is MasterVerdict.EMPTY:
+            valid = share(tile.valid_pixels, tile.pixels, "pixels")
+            values = f"{valid} are valid, the largest absolute value is {tile.max_abs:.3g}"
+            yield Found(f"{values}: {tile.cause}.", tile.tile_id, (tile.name,))
+
+
+@check(
+    "ZD303",
+    Level.ERROR,
+    "A master is nearly empty",
+    needs="masters",
+    remedy="Run 'zemo-diag gating' on the lights of this tile: it shows whether the alt-az cleanup ran on a tile that "
+    "is not alt-az. If so, build it anew with a ZeMosaic that has the patch, or with the cleanup off.",
+)
+def master_nearly_empty(masters: RunMasters) -> Iterator[Found]:
+    """Nine tenths of a master's pixels or more are blank (every channel NaN or 0): no footprint of frames looks like
+    that, so something wiped it."""
+    yield from _in_part_empty(masters, MasterVerdict.NEARLY)
+
+
+@check(
+    "ZD304",
+    Level.WARNING,
+    "A master is partly empty",
+    needs="masters",
+    remedy="Look at it (--contact-sheet): ragged corners are right for an alt-az tile whose field turned far. For any "
+    "other, run 'zemo-diag gating' on its lights, and look for frames of another pointing among them.",
+)
+def master_partly_empty(masters: RunMasters) -> Iterator[Found]:
+    """Half of a master's pixels or more are blank (every channel NaN or 0), but not nine tenths. The corners of a
+    field that turned, and the margin of the alt-az cleanup, take less of a good tile."""
+    yield from _in_part_empty(masters, MasterVerdict.PARTLY)
+
+
+@check(
+    "ZD305",
+    Level.WARNING,
+    "Alpha and pixels disagree",
+    needs="masters",
+    remedy="Build the tile anew. Where that changes nothing, report it with this report attached.",
+)
+def alpha_disagrees(masters: RunMasters) -> Iterator[Found]:
+    """The ALPHA extension shows blank pixels, or hides valid ones, in more than a thousandth of a tile; or it is cut
+    off, of another size, or missing although the header promises it. The mosaic then blends black into its
+    neighbours, or leaves out good data."""
+    for tile in _with_signal(masters):
+        if tile.alpha_problem:
+            yield Found(f"{tile.alpha_problem[0].upper()}{tile.alpha_problem[1:]}.", tile.tile_id, (tile.name,))
+        if tile.alpha and alpha_difference(tile) > _ALPHA_TOLERANCE:
+            shown = fraction(tile.alpha.opaque_but_blank / tile.pixels)
+            hidden = fraction(tile.alpha.transparent_with_data / tile.pixels)
+            message = f"Alpha shows blank pixels in {shown} of the tile, and hides valid ones in {hidden}."
+            yield Found(message, tile.tile_id, (tile.name,))
+
+
+@check(
+    "ZD306",
+    Level.WARNING,
+    "A wide blank band at an edge",
+    needs="masters",
+    remedy="Look for frames of another pointing among the tile's lights; for an alt-az tile, a smaller margin of the "
+    "cleanup (altaz_margin_percent) keeps more.",
+)
+def wide_blank_band(masters: RunMasters) -> Iterator[Found]:
+    """From an edge inwards, a tenth or more of a tile's rows or columns are blank from end to end (up to 1 % of a
+    line may hold something). Frames of one pointing leave no such band, unless the alt-az cleanup cuts deep. Of a
+    tile that is nearly empty this is not told."""
+    for tile in _with_signal(masters):
+        if tile.verdict is MasterVerdict.NEARLY:
+            continue
+        bands = ", ".join(f"{edge} {plural(width, 'pixel')}" for edge, width in wide_bands(tile))
+        if bands:
+            size = " × ".join(map(str, tile.shape[:2]))
+            yield Found(f"Blank at the edges: {bands}, of {size}.", tile.tile_id, (tile.name,))
+
+
+@check(
+    "ZD307",
+    Level.WARNING,
+    "Holes in bright cores",
+    needs="masters",
+    remedy="Use larger kappas, or fewer frames that differ in seeing and focus: rejection took every value of the "
+    "core. If the frames have such holes already, look at what calibrated them.",
+)
+def holes_in_cores(masters: RunMasters) -> Iterator[Found]:
+    """Pixels without a value (NaN or 0 in some channel) lie within bright ones: to the left, right, above and below,
+    the nearest whole pixel is at most 16 away, and over the median by ten spreads. Stars then have black hearts."""
+    for tile in _with_signal(masters):
+        if tile.holes.pixels:
+            places = ", ".join(f"[{y},{x}]" for y, x in tile.holes.first_places)
+            message = f"Without a value: {plural(tile.holes.pixels, 'pixel')}, at [y,x] {places}."
+            yield Found(message, tile.tile_id, (tile.name,))
+
+
+@check(
+    "ZD308",
+    Level.WARNING,
+    "A colour plane carries nothing",
+    needs="masters",
+    remedy="Look at the tile's lights: the plane was empty there, or lost when they were brought to colour.",
+)
+def constant_plane(masters: RunMasters) -> Iterator[Found]:
+    """One plane of a tile, or each, has the same value everywhere, or none at all: it shows nothing of the sky. A tile
+    with a plane without any value is empty to ZeMosaic, whatever the others hold (ZD302)."""
+    for tile in masters.tiles:
+        lost = planes_without_values(tile.channels)
+        if lost and len(lost) < len(tile.channels):
+            yield Found(f"No value at all: {', '.join(lost)}.", tile.tile_id, (tile.name,))
+    for tile in _with_signal(masters):
+        named = zip(plane_names(tile.channels), tile.channels, strict=True)
+        constant = [name for name, levels in named if levels.constant]
+        if constant:
+            yield Found(f"The same value everywhere: {', '.join(constant)}.", tile.tile_id, (tile.name,))
+
+
+@check(
+    "ZD309",
+    Level.WARNING,
+    "The header says otherwise than the pixels",
+    needs="masters",
+    remedy="Trust the pixels. The file was changed after ZeMosaic wrote it, or was written by a version that checks "
+    "otherwise: report it with this report attached.",
+)
+def cards_disagree(masters: RunMasters) -> Iterator[Found]:
+    """ZMT_EMPT calls a tile empty that has signal, or a ZeMosaic master is empty without it; or ZMT_EVF, the part of
+    valid pixels, is off by more than 0.01."""
+    for tile in masters.tiles:
+        empty, cards = tile.verdict is MasterVerdict.EMPTY, tile.cards
+        if cards.says_empty and not empty:
+            yield Found("ZMT_EMPT=1 calls it empty, and it has signal.", tile.tile_id, (tile.name,))
+        elif empty and cards.by_zemosaic and not cards.says_empty:
+            yield Found("It is empty, and no ZMT_EMPT=1 says so.", tile.tile_id, (tile.name,))
+        if cards.valid_fraction is not None and abs(cards.valid_fraction - tile.valid_fraction) > _VALID_TOLERANCE:
+            stated, measured = fraction(cards.valid_fraction), fraction(tile.valid_fraction)
+            yield Found(f"ZMT_EVF says that {stated} is valid; it is {measured}.", tile.tile_id, (tile.name,))
+
+
+@check(
+    "ZD310",
+    Level.WARNING,
+    "Less than half of a group's frames are in its master",
+    needs="masters",
+    remedy="Look for clouds, trails and other pointings among the tile's lights; the rest may be in a tile of a retry.",
+)
+def few_frames_stacked(masters: RunMasters) -> Iterator[Found]:
+    """The header says how many frames the group had (ZMT_NRAW) and how many were stacked (MT_NFRAMES). The others
+    could not be aligned on the reference frame, or were sent to a retry group."""
+    for tile in masters.tiles:
+        stacked, raw = tile.cards.frames_stacked, tile.cards.frames_raw
+        if stacked is not None and raw is not None and stacked < raw * _HALF:
+            yield Found(f"{stacked} of {raw} frames were stacked.", tile.tile_id, (tile.name,))
+
+
+@check(
+    "ZD311",
+    Level.INFO,
+    "None of the files is a master tile of ZeMosaic",
+    needs="masters",
+    remedy="Nothing to do if another program made them. If these are lights, 'zemo-diag gating' is the command for "
+    "them; ZeMosaic's masters are master_tile_*.fits in the temporary folder of a run.",
+)
+def none_by_zemosaic(masters: RunMasters) -> Iterator[Found]:
+    """No header says ZMT_TYPE='Master Tile'. The pixels were measured all the same; of frames and emptiness their
+    headers say nothing."""
+    if masters.tiles and not any(tile.cards.by_zemosaic for tile in masters.tiles):
+        yield Found(f"{plural(len(masters.tiles), 'file')}, and no ZMT_TYPE card that says so.")
+
+
+@check(
+    "ZD312",
+    Level.ERROR,
+    "No master tile among the files",
+    needs="source",
+    remedy="Name the folder that holds master_tile_*.fits: the temporary folder of a ZeMosaic run, or OUT/before and "
+    "OUT/patched of 'zemo-diag phase3'.",
+)
+def no_master(source: Source) -> Iterator[Found]:
+    """None of the folder's FITS files holds an image that could be a master: tables, headers alone, pictures of another
+    kind. Nothing was measured, so that the exit code is 2: a gate must not pass on nothing."""
+    if source.grouped_by == "file" and source.files and not source.frames:
+        which = (
+            "The folder's only file holds none."
+            if source.files == 1
+            else f"None of the {source.files} files holds one."
+        )
+        yield Found(which)

@@ -1,0 +1,210 @@
+"""What ``zemo-diag masters`` finds out of master tiles, as plain frozen data.
+
+A pixel is *blank* where no channel holds anything: each is NaN, infinite or exactly 0. It is *valid* where every
+channel is finite. Index order is ``[y, x]``; shapes are (H, W) or (H, W, 3).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import Enum
+
+from ..errors import UnusableFile
+
+
+class MasterVerdict(str, Enum):
+    """What the pixels of a master come to."""
+
+    FINE = "fine"
+    PARTLY = "partly empty"
+    NEARLY = "nearly empty"
+    EMPTY = "empty"
+
+
+@dataclass(frozen=True)
+class MasterCards:
+    """What a master's header says; None where it does not.
+
+    Attributes
+    ----------
+    zmt_id : int or None
+        ``ZMT_ID``: ZeMosaic's number of the tile.
+    frames_raw, frames_aligned, frames_stacked : int or None
+        ``ZMT_NRAW``, ``ZMT_NALGN``, ``MT_NFRAMES``: frames in the group, of those aligned, of those stacked.
+    says_empty : bool
+        ``ZMT_EMPT`` is 1: ZeMosaic found no signal when it wrote the file.
+    valid_fraction : float or None
+        ``ZMT_EVF``, in an empty master only.
+    says_alpha : bool or None
+        ``ALPHAEXT``: whether an ALPHA extension should follow.
+    by_zemosaic : bool
+        Whether ``ZMT_TYPE`` calls it a master tile.
+    """
+
+    zmt_id: int | None = None
+    frames_raw: int | None = None
+    frames_aligned: int | None = None
+    frames_stacked: int | None = None
+    says_empty: bool = False
+    valid_fraction: float | None = None
+    says_alpha: bool | None = None
+    by_zemosaic: bool = False
+
+
+@dataclass(frozen=True)
+class ChannelLevels:
+    """One channel of a master.
+
+    Attributes
+    ----------
+    median, spread : float or None
+        Median, and 1.4826 × the median absolute deviation, of a sample of the finite values in pixels that are not
+        blank, ADU; None where there are none.
+    low, high : float or None
+        Smallest and largest finite value, ADU, of all pixels.
+    """
+
+    median: float | None
+    spread: float | None
+    low: float | None
+    high: float | None
+
+    @property
+    def constant(self) -> bool:
+        """Whether the channel carries nothing: no finite value, or the same everywhere."""
+        return self.low == self.high
+
+
+def plane_names(channels: Sequence[ChannelLevels]) -> tuple[str, ...]:
+    """Name the channels of a master: its colours, or its only plane."""
+    return ("red", "green", "blue") if len(channels) == 3 else ("the only plane",)
+
+
+def planes_without_values(channels: Sequence[ChannelLevels]) -> tuple[str, ...]:
+    """Name the planes without any finite value."""
+    return tuple(name for name, levels in zip(plane_names(channels), channels, strict=True) if levels.low is None)
+
+
+@dataclass(frozen=True)
+class AlphaPlane:
+    """The ALPHA extension against the pixels.
+
+    Attributes
+    ----------
+    opaque_pixels : int
+        Pixels with an alpha over 0.
+    opaque_but_blank, transparent_with_data : int
+        Pixels where the two disagree: alpha over 0 on a blank pixel, alpha 0 on a valid one that is not blank.
+    """
+
+    opaque_pixels: int
+    opaque_but_blank: int
+    transparent_with_data: int
+
+    @property
+    def disagreeing(self) -> int:
+        """Pixels where alpha and pixels disagree, either way."""
+        return self.opaque_but_blank + self.transparent_with_data
+
+
+@dataclass(frozen=True)
+class EdgeBands:
+    """Blank rows or columns that begin at an edge and go on without a break, pixels; row 0 is at the top."""
+
+    top: int
+    bottom: int
+    left: int
+    right: int
+
+
+@dataclass(frozen=True)
+class CoreHoles:
+    """Blank pixels enclosed by bright ones: how many, and where the first few holes lie, ``[y, x]``."""
+
+    pixels: int
+    first_places: tuple[tuple[int, int], ...]
+
+
+@dataclass(frozen=True)
+class TileMaster:
+    """One master tile, measured.
+
+    Attributes
+    ----------
+    tile_id : int
+        ``ZMT_ID`` where every file has one of its own, else counted from 1.
+    name : str
+        The file, below the folder that was asked for.
+    shape : tuple of int
+        (H, W) or (H, W, 3).
+    verdict : MasterVerdict
+        What it comes to.
+    cause : str
+        The likely cause where it is not fine, else empty.
+    cards : MasterCards
+        What its header says.
+    pixels, blank_pixels, valid_pixels : int
+        All pixels, those without anything, and those with every channel finite.
+    samples, finite, zero, negative : int
+        All samples (pixels × channels), and how many of them are finite, exactly 0, below 0.
+    max_abs, std : float
+        Largest absolute value and standard deviation of all finite samples together, ADU; 0 where there are none.
+    channels : tuple of ChannelLevels
+        One, or red, green, blue.
+    alpha : AlphaPlane or None
+        None without a usable ALPHA extension.
+    alpha_problem : str
+        Why there is none although there should be; else empty.
+    edges : EdgeBands
+        Blank bands at the edges.
+    holes : CoreHoles
+        Holes in bright cores.
+    """
+
+    tile_id: int
+    name: str
+    shape: tuple[int, ...]
+    verdict: MasterVerdict
+    cause: str
+    cards: MasterCards
+    pixels: int
+    blank_pixels: int
+    valid_pixels: int
+    samples: int
+    finite: int
+    zero: int
+    negative: int
+    max_abs: float
+    std: float
+    channels: tuple[ChannelLevels, ...]
+    alpha: AlphaPlane | None
+    alpha_problem: str
+    edges: EdgeBands
+    holes: CoreHoles
+
+    @property
+    def blank_fraction(self) -> float:
+        """Part of the pixels that are blank."""
+        return self.blank_pixels / self.pixels
+
+    @property
+    def valid_fraction(self) -> float:
+        """Part of the pixels with every channel finite: what ZeMosaic calls valid."""
+        return self.valid_pixels / self.pixels
+
+
+@dataclass(frozen=True)
+class RunMasters:
+    """The masters of a folder.
+
+    Attributes
+    ----------
+    tiles : tuple of TileMaster
+        Every one that could be measured.
+    unreadable : tuple of UnusableFile
+        Files that are damaged: each a master lost.
+    """
+
+    tiles: tuple[TileMaster, ...]
+    unreadable: tuple[UnusableFile, ...] = ()

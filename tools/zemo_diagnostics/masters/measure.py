@@ -1,0 +1,187 @@
+"""Master tiles made by anyone, measured one at a time and piece by piece: fine, partly, nearly or quite empty, and why.
+
+Empty is what the functions under test call so. Partly empty is a tile of which half the pixels or more are blank: the
+ragged corners of a field that turned, and the margin of the cleanup, take less of a good tile. From nine tenths on it
+is nearly empty, since nothing is left that a mosaic could use: that is an error as an empty tile is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from ..errors import FrameError, UnusableFile
+from ..frames.entries import Frame
+from ..frames.headers import ImageHeader
+from ..frames.pixels import RowSource, open_frame
+from ..machine.scratch import scratch_folder
+from ..progress import Say
+from .data import (
+    AlphaPlane,
+    CoreHoles,
+    MasterCards,
+    MasterVerdict,
+    RunMasters,
+    TileMaster,
+    planes_without_values,
+)
+from .files import MasterFile, MasterScan, tile_numbers
+from .holes import find_core_holes
+from .pictures import Labelled, Thumbnail, stretch
+from .pixels import MasterPixels, measure_pixels
+
+# From these parts of blank pixels on a tile is partly empty, and nearly empty.
+PARTLY_EMPTY_FRACTION = 0.5
+NEARLY_EMPTY_FRACTION = 0.9
+
+# A blank band at an edge is wide from this part of the tile's height or width on.
+WIDE_BAND_FRACTION = 0.1
+
+_LABEL_COLORS = {
+    MasterVerdict.FINE: (140, 220, 140),
+    MasterVerdict.PARTLY: (240, 200, 90),
+    MasterVerdict.NEARLY: (255, 120, 120),
+    MasterVerdict.EMPTY: (255, 120, 120),
+}
+
+
+# What tells of a master's largest |value|, spread and fraction of valid pixels whether it is empty.
+MasterSignal = Callable[..., Any]
+Draw = Callable[[Labelled], None]
+
+
+def measure_masters(
+    scan: MasterScan, signal: MasterSignal, say: Say, draw: Draw | None = None
+) -> Iterator[TileMaster | UnusableFile]:
+    """Measure every master of a folder, one after the other; a file that is damaged comes back with the reason why.
+
+    Parameters
+    ----------
+    scan : MasterScan
+        The files.
+    signal : callable
+        From `functions_under_test.load_master_signal`.
+    say : callable
+        Gets (what is being done, part done, the file).
+    draw : callable, optional
+        Gets a small picture of each, as soon as there is one.
+    """
+    numbered = zip(tile_numbers(scan.masters), scan.masters, strict=True)
+    for done, (tile_id, file) in enumerate(numbered):
+        say("measuring masters", done / len(scan.masters), file.name)
+        try:
+            yield _measured(tile_id, file, signal, draw)
+        except FrameError as error:
+            yield UnusableFile(file.name, str(error))
+
+
+def gather(measured: Sequence[TileMaster | UnusableFile], scan: MasterScan) -> RunMasters:
+    """Put together what was measured, and the files that were damaged from the start."""
+    tiles = tuple(one for one in measured if isinstance(one, TileMaster))
+    damaged = tuple(one for one in measured if isinstance(one, UnusableFile))
+    return RunMasters(tiles, (*scan.damaged, *damaged))
+
+
+def _measured(tile_id: int, file: MasterFile, signal: MasterSignal, draw: Draw | None) -> TileMaster:
+    """Measure one master; what it is unpacked to is removed at once, so that no disk is filled."""
+    with scratch_folder() as scratch:
+        source = _opened(file, file.header, scratch)
+        alpha = _opened(file, file.alpha, scratch) if file.alpha else None
+        thumbnail = Thumbnail(source.shape) if draw else None
+        pixels = measure_pixels(source, alpha, thumbnail)
+        verdict = judge(pixels, signal)
+        holes = CoreHoles(0, ())
+        if (pixels.zero or pixels.finite < pixels.samples) and verdict is not MasterVerdict.EMPTY:
+            holes = find_core_holes(source, pixels.channels)
+    tile = _tile(tile_id, file, source.shape, verdict, pixels, holes)
+    if draw and thumbnail:
+        draw(_picture(tile, thumbnail))
+    return tile
+
+
+def _opened(file: MasterFile, header: ImageHeader, scratch: Path) -> RowSource:
+    """Make an image of a file readable by bands of rows."""
+    return open_frame(Frame(file.path, file.name, {}, header.shape, header, ("", "")), scratch)
+
+
+def judge(pixels: MasterPixels, signal: MasterSignal) -> MasterVerdict:
+    """Say what the pixels of a master come to; whether it is empty say the functions under test."""
+    if signal(pixels.max_abs, pixels.std, pixels.valid_pixels / pixels.pixels).is_empty:
+        return MasterVerdict.EMPTY
+    if pixels.blank_pixels >= NEARLY_EMPTY_FRACTION * pixels.pixels:
+        return MasterVerdict.NEARLY
+    partly = pixels.blank_pixels >= PARTLY_EMPTY_FRACTION * pixels.pixels
+    return MasterVerdict.PARTLY if partly else MasterVerdict.FINE
+
+
+def likely_cause(verdict: MasterVerdict, pixels: MasterPixels, cards: MasterCards) -> str:
+    """Say why a master most likely is as it is; empty where it is fine."""
+    if verdict is MasterVerdict.FINE:
+        return ""
+    if cards.frames_stacked == 0 or cards.frames_aligned == 0:
+        return "none of its frames could be aligned, so nothing was stacked"
+    how = "NaN" if pixels.samples - pixels.finite > pixels.zero else "0"
+    if verdict is not MasterVerdict.EMPTY:
+        return f"few frames overlap, or the alt-az cleanup ran on it and wrote {how} where it found coverage poor"
+    if pixels.valid_pixels == 0 and pixels.finite:
+        return _what_was_lost(pixels)
+    if pixels.max_abs > 0:
+        return "its frames held no signal, or were normalised down to nothing"
+    return f"the alt-az cleanup wrote {how} over all of it, or its frames held no signal"
+
+
+def _what_was_lost(pixels: MasterPixels) -> str:
+    """Say which colour left a tile without a single pixel that has all of them."""
+    lost = planes_without_values(pixels.channels)
+    if not lost:
+        return "no pixel has a value in every colour: where one is there, another is missing"
+    whose = "plane has" if len(lost) == 1 else "planes have"
+    return f"the {' and the '.join(lost)} {whose} no value at all: lost in its frames, or when they were stacked"
+
+
+def _tile(
+    tile_id: int,
+    file: MasterFile,
+    shape: tuple[int, ...],
+    verdict: MasterVerdict,
+    pixels: MasterPixels,
+    holes: CoreHoles,
+) -> TileMaster:
+    """Put together what is known of one master."""
+    return TileMaster(
+        tile_id=tile_id,
+        name=file.name,
+        shape=shape,
+        verdict=verdict,
+        cause=likely_cause(verdict, pixels, file.cards),
+        cards=file.cards,
+        alpha_problem=file.alpha_problem,
+        holes=holes,
+        **vars(pixels),
+    )
+
+
+def _picture(tile: TileMaster, thumbnail: Thumbnail) -> Labelled:
+    """Give the picture of a master; its label holds no file name, since pictures go into tickets unread."""
+    return Labelled(
+        stretch(thumbnail.image()), f"tile {tile.tile_id}: {tile.verdict.value}", _LABEL_COLORS[tile.verdict]
+    )
+
+
+def wide_bands(tile: TileMaster) -> tuple[tuple[str, int], ...]:
+    """Name the edges with a wide blank band, and how wide it is, pixels."""
+    height, width = tile.shape[:2]
+    bands = (
+        ("top", tile.edges.top, height),
+        ("bottom", tile.edges.bottom, height),
+        ("left", tile.edges.left, width),
+        ("right", tile.edges.right, width),
+    )
+    return tuple((edge, band) for edge, band, side in bands if band >= WIDE_BAND_FRACTION * side)
+
+
+def alpha_difference(tile: TileMaster) -> float:
+    """Give the part of a tile's pixels where alpha and pixels disagree; 0 without an alpha plane."""
+    alpha: AlphaPlane | None = tile.alpha
+    return alpha.disagreeing / tile.pixels if alpha else 0.0

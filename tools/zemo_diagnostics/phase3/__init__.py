@@ -1,0 +1,1 @@
+"""``zemo-diag phase3``: master tiles built before and after the patch."""

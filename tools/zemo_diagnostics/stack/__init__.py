@@ -1,0 +1,1 @@
+"""``zemo-diag stack``: the chunked stack as a plain tool."""
