@@ -1,16 +1,33 @@
-"""Make the pages that come from the code: docs/findings.md and docs/commands.md."""
+"""Make what comes from the code: docs/findings.md, docs/commands.md, and the schema of the JSON reports."""
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
+from typing import Any
 
 from click.testing import CliRunner
 
 import zemo_diag
 from zemo_diagnostics.findings.page import findings_markdown
+from zemo_diagnostics.gating.data import RunGating
+from zemo_diagnostics.kappa_parity.data import RunParity
+from zemo_diagnostics.masters.data import RunMasters
+from zemo_diagnostics.phase3.data import RunPhase3
+from zemo_diagnostics.reports.json_document import SCHEMA_FILE
+from zemo_diagnostics.reports.report_schema import report_schema
 
 DOCS = Path(__file__).resolve().parent
+SCHEMA = DOCS.parent / "tools" / "zemo_diagnostics" / "schema" / SCHEMA_FILE
 HELP_WIDTH = 80
+
+# What the parts of a report hold, by their names.
+PARTS: dict[str, type[Any]] = {
+    "gating": RunGating,
+    "parity": RunParity,
+    "masters": RunMasters,
+    "phase3": RunPhase3,
+}
 
 COMMANDS_INTRODUCTION = """\
 # Commands
@@ -32,9 +49,18 @@ def commands_markdown() -> str:
     return "\n".join([COMMANDS_INTRODUCTION, *sections])
 
 
+def schema_json() -> str:
+    """Give the schema of the JSON reports."""
+    return json.dumps(report_schema(PARTS), indent=2, ensure_ascii=False) + "\n"
+
+
 def pages() -> dict[Path, str]:
-    """Map each page to the text that it should hold."""
-    return {DOCS / "findings.md": findings_markdown(), DOCS / "commands.md": commands_markdown()}
+    """Map each file to the text that it should hold."""
+    return {
+        DOCS / "findings.md": findings_markdown(),
+        DOCS / "commands.md": commands_markdown(),
+        SCHEMA: schema_json(),
+    }
 
 
 def main() -> None:

@@ -240,7 +240,9 @@ class RunParity:
     tiles : tuple of TileParity
         Every tile that was looked at.
     memory_limit_bytes : int
-        Memory that the children were allowed when the run began, together with `memory_limit_source`, what set it.
+        Memory that the children were allowed when the run began, together.
+    memory_limit_source : str
+        What set it.
     memory_formula : str
         How the need of the full frame was estimated.
     whole_required : bool

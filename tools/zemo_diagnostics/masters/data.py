@@ -110,7 +110,15 @@ class AlphaPlane:
 
 @dataclass(frozen=True)
 class EdgeBands:
-    """Blank rows or columns that begin at an edge and go on without a break, pixels; row 0 is at the top."""
+    """Blank rows or columns that begin at an edge and go on without a break, pixels; row 0 is at the top.
+
+    Attributes
+    ----------
+    top, bottom : int
+        Rows at either edge.
+    left, right : int
+        Columns at either edge.
+    """
 
     top: int
     bottom: int
@@ -120,7 +128,15 @@ class EdgeBands:
 
 @dataclass(frozen=True)
 class CoreHoles:
-    """Blank pixels enclosed by bright ones: how many, and where the first few holes lie, ``[y, x]``."""
+    """Blank pixels enclosed by bright ones.
+
+    Attributes
+    ----------
+    pixels : int
+        How many.
+    first_places : tuple of tuple of int
+        Where the first few holes lie, ``[y, x]``.
+    """
 
     pixels: int
     first_places: tuple[tuple[int, int], ...]

@@ -21,6 +21,9 @@ SCHEMA_NAME = "zemo-diag-report"
 SCHEMA_VERSION = 1
 SCHEMA_FILE = f"report-v{SCHEMA_VERSION}.schema.json"
 
+# The package that the folder of the schema lies in.
+_PACKAGE = __name__.split(".")[0]
+
 
 def render_json(report: Report) -> str:
     """Render a report as one JSON document in UTF-8 text, with a newline at the end.
@@ -58,7 +61,7 @@ def report_document(report: Report) -> dict[str, Any]:
 
 def load_schema() -> dict[str, Any]:
     """Load the schema that every document of this version follows."""
-    text = (resources.files("zemo_diagnostics") / "schema" / SCHEMA_FILE).read_text(encoding="utf-8")
+    text = (resources.files(_PACKAGE) / "schema" / SCHEMA_FILE).read_text(encoding="utf-8")
     return cast(dict[str, Any], json.loads(text))
 
 

@@ -86,7 +86,7 @@ class SchemaBuilder:
             if not text:
                 raise TypeError(f"{kind.__name__}.{name} is not described")
             properties[name] = {"description": text} | self.of(member)
-        return {"type": "object", "description": _summary(kind)} | strict(properties)
+        return {"type": "object", "description": summary(kind)} | strict(properties)
 
 
 def strict(properties: Mapping[str, Schema]) -> Schema:
@@ -118,7 +118,7 @@ def described_attributes(kind: type[Any]) -> dict[str, str]:
             names, lines = match[1].split(", "), []
         elif line.strip():
             lines.append(line.strip())
-    return described | {name: _summary(member) for name, member in properties_of(kind)}
+    return described | {name: summary(member) for name, member in properties_of(kind)}
 
 
 def _section(kind: type[Any], title: str) -> list[str]:
@@ -131,14 +131,14 @@ def _section(kind: type[Any], title: str) -> list[str]:
     return rest[:end]
 
 
-def _summary(thing: Any) -> str:
+def summary(thing: Any) -> str:
     """Give the first paragraph of a docstring."""
     return " ".join((inspect.getdoc(thing) or "").split("\n\n")[0].split())
 
 
 def _enumeration(kind: type[Any]) -> Schema:
     """Give the schema of an enumeration: its values."""
-    return {"description": _summary(kind), "enum": [member.value for member in kind]}
+    return {"description": summary(kind), "enum": [member.value for member in kind]}
 
 
 def _joined(schemas: list[Schema]) -> Schema:
