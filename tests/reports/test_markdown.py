@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
+from itertools import cycle, islice
 
 import pytest
 from hypothesis import given, settings
@@ -32,7 +35,8 @@ from tests.sample_reports import (
 )
 from zemo_diagnostics.reports.markdown import LIMIT_BYTES, render_markdown
 from zemo_diagnostics.reports.markdown_text import code, fence, fit, prose, size
-from zemo_diagnostics.reports.report import Level
+from zemo_diagnostics.reports.report import Level, Report
+from zemo_diagnostics.reports.told import sections
 
 TABLE_TAGS = {"table", "thead", "tbody", "tr", "th", "td"}
 OUR_TAGS = {"h2", "h3", "p", "strong", "ul", "li", "details", "summary", "pre"} | TABLE_TAGS
@@ -108,6 +112,19 @@ def test_the_cut_is_announced_and_what_is_wrong_comes_first() -> None:
 @pytest.mark.parametrize("sign", ["|", "`", "a ", "星", "\u202e", "` ", "<b>"])
 def test_even_endless_texts_stay_within_the_bytes(sign: str, length: int) -> None:
     assert size(render_markdown(nasty_report(sign * length))) < LIMIT_BYTES
+
+
+@pytest.mark.parametrize("parts", [7, 8, 20, 60])
+@pytest.mark.parametrize("make", [big_report, partial(nasty_report, "a " * 3000), partial(nasty_report, "|" * 100_000)])
+def test_any_number_of_endless_parts_stays_within_the_bytes(make: Callable[[], Report], parts: int) -> None:
+    report = make()
+    report = replace(report, parts=tuple(islice(cycle(report.parts), parts)))
+    text = render_markdown(report)
+    assert size(text) < LIMIT_BYTES
+    assert text.count("<details>") == text.count("</details>") >= parts
+    assert len(re.findall(r"^```", text, re.MULTILINE)) % 2 == 0
+    titles = [line.removeprefix("### ") for line in text.splitlines() if line.startswith("### ")]
+    assert titles == ["Findings", *(section.title for section in sections(report))]
 
 
 def test_many_kinds_of_endless_findings_stay_within_the_bytes() -> None:
