@@ -10,7 +10,7 @@ from pathlib import Path
 import jsonschema
 import pytest
 
-from tests.reports import NASTY, SAMPLES, finding, gating_report, report_of, source
+from tests.sample_reports import NASTY, SAMPLES, finding, gating_report, report_of, source
 from zemo_diagnostics.errors import EXIT_FINDINGS, OutputError
 from zemo_diagnostics.reports import formats
 from zemo_diagnostics.reports.document import (

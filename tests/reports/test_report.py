@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from tests.reports import (
+from tests.sample_reports import (
     finding,
     killed_tile,
     parity_report,
@@ -18,11 +18,11 @@ from tests.reports import (
 )
 from zemo_diagnostics.commands import gating_part, masters_part, parity_part
 from zemo_diagnostics.errors import EXIT_CLEAN, EXIT_FINDINGS, EXIT_INTERRUPTED, EXIT_USAGE, EXIT_VARIANT_DIED
+from zemo_diagnostics.kappa_parity.data import TileParity, Verdict
+from zemo_diagnostics.masters.data import RunMasters
 from zemo_diagnostics.reports.document import State, Table
 from zemo_diagnostics.reports.report import Finding, Level, Report, exit_code
 from zemo_diagnostics.reports.told import sections, verdict
-from zemo_diagnostics.results_masters import RunMasters
-from zemo_diagnostics.results_parity import TileParity, Verdict
 
 MARKS_OF_GATING = (finding("ZD103", Level.WARNING, 1), finding("ZD107", Level.INFO, 2))
 MARKS_OF_PARITY = (finding("ZD207", Level.ERROR, 2), finding("ZD210", Level.INFO, 3))
