@@ -8,7 +8,7 @@ else
 BIN := $(VENV)/bin
 endif
 
-.PHONY: demo test test-long fuzz lint docs fixtures bench clean
+.PHONY: demo test test-long fuzz lint docs pictures fixtures bench clean
 
 demo: $(VENV)/installed
 	$(BIN)/zemo-diag gating fixtures/mixed_by_tile
@@ -32,6 +32,10 @@ lint: $(VENV)/installed-dev
 # Pages that are made from the code itself; a test fails where they are out of date.
 docs: $(VENV)/installed-dev
 	$(BIN)/python docs/make_pages.py
+
+# The README's picture, from the demo; it changes only where the simulation, a rule or the drawing does.
+pictures: $(VENV)/installed-dev
+	$(BIN)/python docs/make_pictures.py
 
 fixtures: $(VENV)/installed-dev
 	$(BIN)/python fixtures/make_fixtures.py

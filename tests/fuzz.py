@@ -29,7 +29,7 @@ BATCH = 100
 TIMEOUT_S = 300.0
 MOST_MEMORY_BYTES = 500 << 20
 
-GOOD, BAD = "good", "mutants"
+GOOD, BAD, TEMPORARY = "good", "mutants", "temporary"
 
 _SCRIPT = ROOT / "tools" / "zemo_diag.py"
 
@@ -58,9 +58,10 @@ class Ran:
 
 
 def run_command(arguments: Sequence[str], cwd: Path) -> Ran:
-    """Run zemo-diag in a fresh process."""
+    """Run zemo-diag in a fresh process, its temporary files in a folder below the current one."""
     command = [sys.executable, "-S", "-c", _LAUNCHER, sys.executable, str(_SCRIPT), *arguments]
-    environment = os.environ | {"PYTHONIOENCODING": "utf-8"}
+    temporary = {name: str(cwd / TEMPORARY) for name in ("TMPDIR", "TEMP", "TMP")}
+    environment = os.environ | {"PYTHONIOENCODING": "utf-8"} | temporary
     with subprocess.Popen(
         command,
         stdout=subprocess.PIPE,
@@ -140,8 +141,11 @@ def fault(command: Command, folder: Path) -> str:
     before = contents(folder)
     with tempfile.TemporaryDirectory() as name:
         output = Path(name)
+        (output / TEMPORARY).mkdir()
         ran = run_command(command.arguments(folder, output), output)
         found = _fault_of_run(ran) or _fault_of_results(command, ran, output)
+        if not found and (left := sorted(path.name for path in (output / TEMPORARY).iterdir())):
+            found = f"it left temporary files: {', '.join(left)}"
     if not found and contents(folder) != before:
         found = "it changed its input"
     return found and f"{found}\n{ran.err[-2000:]}"
