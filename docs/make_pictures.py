@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from zemo_diagnostics.pictures import write_png
+from zemo_diagnostics.masters.pictures import write_png
 
 ROOT = Path(__file__).resolve().parent.parent
 PICTURE = ROOT / "docs" / "images" / "phase3_demo.png"

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from zemo_diagnostics.commands import gating_part, masters_part, parity_part, phase3_part
 from zemo_diagnostics.errors import UnusableFile
 from zemo_diagnostics.findings.find import find
 from zemo_diagnostics.gating.data import FrameMode, ModeCounts, RunGating, ShapeFrames, TelescopeFrames, TileGating
-from zemo_diagnostics.kappa_parity.data import Comparison, RunParity, RunStatus, TileParity, VariantRun, Verdict
+from zemo_diagnostics.gating.run import gating_part
+from zemo_diagnostics.kappa_parity.data import Comparison, RunParity, TileParity, VariantRun, Verdict
+from zemo_diagnostics.kappa_parity.run import parity_part
+from zemo_diagnostics.machine.child_process import RunStatus
 from zemo_diagnostics.masters.data import (
     AlphaPlane,
     ChannelLevels,
@@ -19,7 +21,9 @@ from zemo_diagnostics.masters.data import (
     RunMasters,
     TileMaster,
 )
+from zemo_diagnostics.masters.run import masters_part
 from zemo_diagnostics.phase3.data import BEFORE, PATCHED, BuildPlan, RunPhase3, TileBuild, TilePhase3
+from zemo_diagnostics.phase3.run import phase3_part
 from zemo_diagnostics.reports.report import Environment, Finding, Grouping, Level, Part, Report, Source, Subject
 
 GIB, MIB = 1 << 30, 1 << 20

@@ -329,7 +329,7 @@ def test_a_fault_of_our_own_is_a_sentence_and_exits_4(
     def fail(*_: object, **__: object) -> None:
         raise ZeroDivisionError("oh")
 
-    monkeypatch.setattr("zemo_diagnostics.commands.run_gating", fail)
+    monkeypatch.setattr("zemo_diagnostics.gating.run.run_gating", fail)
     assert zemo_diag.run(["gating", str(FIXTURES / "eq_only")]) == 4
     error = capsys.readouterr().err
     assert "a fault of zemo-diag itself (ZeroDivisionError: oh)" in error

@@ -17,11 +17,13 @@ from astropy.io import fits
 
 import zemosaic_worker as worker
 from tests.sample_masters import star_field, write_master
-from zemo_diagnostics.commands import GroupingOptions, run_gating, run_masters
 from zemo_diagnostics.errors import InputError
 from zemo_diagnostics.frames import entries
 from zemo_diagnostics.frames.entries import Frame, scan_folder
 from zemo_diagnostics.frames.pixels import open_frame
+from zemo_diagnostics.gating.run import run_gating
+from zemo_diagnostics.grouped_folder import GroupingOptions
+from zemo_diagnostics.masters.run import run_masters
 from zemo_diagnostics.reports.report import Report
 from zemo_diagnostics.stack.stacking import StackOptions, stack_folder
 

@@ -20,13 +20,13 @@ from astropy.io import fits
 import zemosaic_worker
 from tests.conftest import ROOT
 from tests.test_cli import zemo
-from zemo_diagnostics.commands import run_masters
 from zemo_diagnostics.errors import FrameError
 from zemo_diagnostics.frames import tile_decoder
 from zemo_diagnostics.frames.entries import Frame, look_at, scan_folder
 from zemo_diagnostics.frames.headers import read_image_header
 from zemo_diagnostics.frames.pixels import RowSource, open_frame, read_image
 from zemo_diagnostics.frames.raw_headers import can_hold
+from zemo_diagnostics.masters.run import run_masters
 
 Array = np.ndarray[tuple[int, ...], np.dtype[Any]]
 
@@ -210,7 +210,7 @@ def test_a_child_that_crashes_names_the_signal_and_the_next_file_is_read(
     script = tmp_path / "child.py"
     script.write_text(
         f"import os, signal, sys; sys.path[:] = {sys.path!r}\n"
-        "from zemo_diagnostics import decoder_child\nbands = decoder_child._bands\n"
+        "from zemo_diagnostics.frames import decoder_child\nbands = decoder_child._bands\n"
         "def crash(path, data_offset):\n"
         "    if path.name == 'good_1.fits.fz':\n        os.kill(os.getpid(), signal.SIGSEGV)\n"
         "    return bands(path, data_offset)\n"

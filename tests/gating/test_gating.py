@@ -9,13 +9,14 @@ from pathlib import Path
 
 import pytest
 
-from zemo_diagnostics.commands import GroupingOptions, run_gating
 from zemo_diagnostics.errors import UnusableFile
 from zemo_diagnostics.findings import find as findings
 from zemo_diagnostics.findings.find import find, load_checks
 from zemo_diagnostics.findings.kinds import FindingKind
 from zemo_diagnostics.gating.data import FrameMode, ModeCounts, RunGating, ShapeFrames, TelescopeFrames, TileGating
+from zemo_diagnostics.gating.run import run_gating
 from zemo_diagnostics.gating.tell import tell
+from zemo_diagnostics.grouped_folder import GroupingOptions
 from zemo_diagnostics.reports.document import Facts
 from zemo_diagnostics.reports.report import Finding, Grouping, Level, Report, Source
 

@@ -16,16 +16,18 @@ import numpy as np
 import pytest
 
 from tests.conftest import ROOT
-from zemo_diagnostics.commands import GroupingOptions, run_parity
 from zemo_diagnostics.demo.sample_groups import write_group
 from zemo_diagnostics.frames import bayer
 from zemo_diagnostics.frames.stack_input import central_window
+from zemo_diagnostics.grouped_folder import GroupingOptions
 from zemo_diagnostics.kappa_parity import compare_tiles as parity
 from zemo_diagnostics.kappa_parity.checks import smallest_stack_that_rejects
 from zemo_diagnostics.kappa_parity.compare_tiles import ParityOptions
-from zemo_diagnostics.kappa_parity.data import RunParity, RunStatus, TileParity, Verdict
+from zemo_diagnostics.kappa_parity.data import RunParity, TileParity, Verdict
+from zemo_diagnostics.kappa_parity.run import run_parity
 from zemo_diagnostics.kappa_parity.tell import run_name
 from zemo_diagnostics.machine import child_process
+from zemo_diagnostics.machine.child_process import RunStatus
 from zemo_diagnostics.machine.memory_limits import MemoryLimit
 from zemo_diagnostics.reports.document import Grid, State, Table
 from zemo_diagnostics.reports.json_document import load_schema, render_json
@@ -89,7 +91,7 @@ def spoil(monkeypatch: pytest.MonkeyPatch, variant: str, code: str) -> None:
         "import json, pathlib, sys; job = json.loads(pathlib.Path(sys.argv[1]).read_text(encoding='utf-8'));"
         f"spoiled = job.get('variant', job['kind']) == {variant!r}\n"
         f"if spoiled:\n {code}\n"
-        "from zemo_diagnostics import job_child; job_child.main(sys.argv[1])\n"
+        "from zemo_diagnostics.kappa_parity import job_child; job_child.main(sys.argv[1])\n"
     )
 
     def start(command: list[str], **options: Any) -> subprocess.Popen[bytes]:
@@ -270,9 +272,9 @@ def test_dead_frames_weigh_nothing_in_both_variants(fixtures: Path, monkeypatch:
     jobs: list[dict[str, Any]] = []
     original = child_process.run_job
 
-    def keep(job: dict[str, Any], *arguments: Any, **options: Any) -> Any:
+    def keep(module: str, job: dict[str, Any], *arguments: Any, **options: Any) -> Any:
         jobs.append(job)
-        return original(job, *arguments, **options)
+        return original(module, job, *arguments, **options)
 
     monkeypatch.setattr(parity, "run_job", keep)
     tile = only_tile(compare(fixtures / "hard", weights="noise"))

@@ -14,9 +14,9 @@ import psutil
 import pytest
 
 from zemo_diagnostics.demo.sample_groups import write_group
-from zemo_diagnostics.kappa_parity.data import RunStatus
+from zemo_diagnostics.kappa_parity.compare_tiles import JOB_CHILD
 from zemo_diagnostics.machine import child_process
-from zemo_diagnostics.machine.child_process import run_job
+from zemo_diagnostics.machine.child_process import RunStatus, run_job
 
 
 @pytest.fixture
@@ -38,7 +38,7 @@ def stand_in(monkeypatch: pytest.MonkeyPatch, code: str) -> None:
 
 def test_a_job_gives_its_result_and_its_progress(job: dict[str, Any], tmp_path: Path) -> None:
     parts: list[float] = []
-    outcome = run_job(job, tmp_path, timeout_s=60, fraction_done=parts.append)
+    outcome = run_job(JOB_CHILD, job, tmp_path, timeout_s=60, fraction_done=parts.append)
     assert outcome.status is RunStatus.OK
     assert [frame["signal"] for frame in outcome.result["frames"]] == ["", ""]
     assert parts == [0.5, 1.0]
@@ -75,7 +75,7 @@ def test_a_child_imports_neither_from_the_current_folder_nor_from_pythonpath(
     job |= {"kind": kind, "sigma_low": 3.0, "sigma_high": 3.0, "weights": "noise"}
     if kind == "stack":
         job |= {"variant": "chunked", "chunk_rows": 8, "stacked": str(tmp_path / "stacked.npy"), "weights": [[1], [3]]}
-    outcome = run_job(job, tmp_path, timeout_s=60)
+    outcome = run_job(JOB_CHILD, job, tmp_path, timeout_s=60)
     assert (outcome.status, outcome.detail) == (RunStatus.OK, "")
     assert not (tmp_path / "ran").exists()
 
@@ -87,14 +87,14 @@ def test_a_child_that_would_import_another_numpy_ends_before_it_does(
     for name in ("json.py", "inspect.py"):  # the interpreter's own are not looked after
         (planted / name).unlink()
     monkeypatch.setattr(sys, "path", [child_process._TOOLS, str(planted), *sys.path])
-    outcome = run_job(job, tmp_path, timeout_s=60)
+    outcome = run_job(JOB_CHILD, job, tmp_path, timeout_s=60)
     assert outcome.status is RunStatus.KILLED
     assert "it would import another numpy than zemo-diag itself did" in outcome.detail
     assert not (tmp_path / "ran").exists()
 
 
 def test_what_a_job_raises_is_its_result(tmp_path: Path) -> None:
-    outcome = run_job({"kind": "none such"}, tmp_path, timeout_s=60)
+    outcome = run_job(JOB_CHILD, {"kind": "none such"}, tmp_path, timeout_s=60)
     assert (outcome.status, outcome.detail) == (RunStatus.RAISED, "KeyError: 'none such'")
 
 
@@ -104,7 +104,7 @@ def test_a_killed_child_names_the_signal_and_the_likely_cause(
     job: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, cause: str
 ) -> None:
     stand_in(monkeypatch, f"import os, signal; os.kill(os.getpid(), signal.{name})")
-    outcome = run_job(job, tmp_path, timeout_s=60)
+    outcome = run_job(JOB_CHILD, job, tmp_path, timeout_s=60)
     assert outcome.status is RunStatus.KILLED
     assert f"killed by {name}" in outcome.detail
     assert cause in outcome.detail
@@ -114,7 +114,7 @@ def test_a_child_that_ends_without_a_result_names_its_exit_code(
     job: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     stand_in(monkeypatch, "import sys; sys.exit('the last words')")
-    outcome = run_job(job, tmp_path, timeout_s=60)
+    outcome = run_job(JOB_CHILD, job, tmp_path, timeout_s=60)
     assert (outcome.status, outcome.detail) == (
         RunStatus.KILLED,
         "ended with exit code 1 and no result: the last words",
@@ -129,7 +129,7 @@ def test_windows_exit_codes_are_written_as_windows_does(tmp_path: Path) -> None:
 def test_a_child_that_hangs_is_stopped(job: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     stand_in(monkeypatch, "import time; time.sleep(600)")
     started = time.monotonic()
-    outcome = run_job(job, tmp_path, timeout_s=0.5)
+    outcome = run_job(JOB_CHILD, job, tmp_path, timeout_s=0.5)
     assert outcome.status is RunStatus.TIMED_OUT
     assert "--timeout" in outcome.detail
     assert time.monotonic() - started < 30
@@ -144,7 +144,7 @@ def test_an_interrupt_leaves_no_child(job: dict[str, Any], tmp_path: Path, monke
     monkeypatch.setattr(subprocess.Popen, "wait", interrupt)
     stand_in(monkeypatch, "import time; time.sleep(600)")
     with pytest.raises(KeyboardInterrupt):
-        run_job(job, tmp_path, timeout_s=60)
+        run_job(JOB_CHILD, job, tmp_path, timeout_s=60)
     assert not psutil.Process().children()
 
 
@@ -153,7 +153,7 @@ def test_a_child_ends_with_its_parent(tmp_path: Path) -> None:
     tools = Path(child_process.__file__).parents[2]
     job_file = tmp_path / "job.json"
     hanging = (
-        "import sys, threading, time; from zemo_diagnostics import job_child;"
+        "import sys, threading, time; from zemo_diagnostics.kappa_parity import job_child;"
         "threading.Thread(target=job_child._end_with_parent, daemon=True).start(); print('up', flush=True);"
         "time.sleep(600)"
     )

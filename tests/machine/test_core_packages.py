@@ -191,7 +191,7 @@ def test_the_packages_of_the_extras_are_those_that_it_declares() -> None:
 
 @pytest.mark.skipif(os.name == "nt", reason="a shell of POSIX")
 def test_the_written_python_is_the_running_one() -> None:
-    code = "import sys; from zemo_diagnostics import core_packages as c; print(sys.executable, c.interpreter())"
+    code = "import sys; from zemo_diagnostics.machine import core_packages as c; print(sys.executable, c.interpreter())"
     one = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT / "tools", check=True)
     executable, written = one.stdout.split(maxsplit=1)
     again = subprocess.run(

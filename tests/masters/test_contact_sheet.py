@@ -12,11 +12,11 @@ from PIL import Image
 
 from tests.conftest import ROOT
 from tests.sample_masters import star_field, write_master
-from zemo_diagnostics.commands import run_masters
 from zemo_diagnostics.errors import OutputError
 from zemo_diagnostics.masters import contact_sheet
 from zemo_diagnostics.masters.contact_sheet import ContactSheet
 from zemo_diagnostics.masters.pictures import GAP, LABEL_HEIGHT, Labelled
+from zemo_diagnostics.masters.run import run_masters
 
 
 def silent(_what: str, _part: float, _detail: str = "", /) -> None:

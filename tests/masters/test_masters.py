@@ -29,15 +29,15 @@ from tests.sample_masters import (
     wiped,
     write_master,
 )
-from zemo_diagnostics import commands
-from zemo_diagnostics.commands import run_masters
 from zemo_diagnostics.errors import InputError, UnusableFile
 from zemo_diagnostics.frames.pixels import StoredPlanes
 from zemo_diagnostics.masters import pixels as master_pixels
+from zemo_diagnostics.masters import run as masters_run
 from zemo_diagnostics.masters.data import EdgeBands, MasterVerdict, RunMasters, TileMaster
 from zemo_diagnostics.masters.files import scan_masters, tile_numbers
 from zemo_diagnostics.masters.holes import enclosed_by_bright
 from zemo_diagnostics.masters.pixels import SAMPLE_PIXELS, measure_pixels, sample_step
+from zemo_diagnostics.masters.run import run_masters
 from zemo_diagnostics.reports.report import Report, exit_code
 from zemo_diagnostics.reports.told import verdict
 
@@ -382,7 +382,7 @@ def test_a_file_that_vanishes_after_its_header_was_read_is_unreadable(
         (tmp_path / "master_tile_002.fits").unlink()
         return found
 
-    monkeypatch.setattr(commands, "scan_masters", scan)
+    monkeypatch.setattr(masters_run, "scan_masters", scan)
     report = measured(tmp_path)
     assert [tile.tile_id for tile in report.result("masters").tiles] == [1, 3]
     assert report.result("masters").unreadable == (
@@ -560,7 +560,7 @@ def test_an_interruption_keeps_what_was_known(tmp_path: Path) -> None:
 CHILD = """
 import sys
 from pathlib import Path
-from zemo_diagnostics.commands import run_masters
+from zemo_diagnostics.masters.run import run_masters
 from zemo_diagnostics.masters.contact_sheet import ContactSheet
 from zemo_diagnostics.machine.peak_memory import read_memory
 import astropy.visualization

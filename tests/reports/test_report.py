@@ -16,10 +16,12 @@ from tests.sample_reports import (
     tile_gating,
     tile_parity,
 )
-from zemo_diagnostics.commands import gating_part, masters_part, parity_part
 from zemo_diagnostics.errors import EXIT_CLEAN, EXIT_FINDINGS, EXIT_INTERRUPTED, EXIT_USAGE, EXIT_VARIANT_DIED
+from zemo_diagnostics.gating.run import gating_part
 from zemo_diagnostics.kappa_parity.data import TileParity, Verdict
+from zemo_diagnostics.kappa_parity.run import parity_part
 from zemo_diagnostics.masters.data import RunMasters
+from zemo_diagnostics.masters.run import masters_part
 from zemo_diagnostics.reports.document import State, Table
 from zemo_diagnostics.reports.report import Finding, Level, Report, exit_code
 from zemo_diagnostics.reports.told import sections, verdict

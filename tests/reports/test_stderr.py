@@ -17,7 +17,7 @@ from tests.conftest import FIXTURES, ROOT
 from zemo_diagnostics import stderr
 from zemo_diagnostics.demo.sample_groups import write_group
 from zemo_diagnostics.progress import progress_bar
-from zemo_diagnostics.reports.redaction import PrivateWords
+from zemo_diagnostics.redaction import PrivateWords
 from zemo_diagnostics.stderr import clean_line, clean_stderr, say_line
 
 EVIL, SHOWN = "evil\x1b[31m\u202e\r\nname", r"evil\x1b[31m\u202e\r\nname"
@@ -128,7 +128,7 @@ def test_warnings_and_traces_name_no_full_path(
         sys.stderr.write(warnings.formatwarning("look at C:\\Users\\jo\\x.fit", UserWarning, __file__, 1))
         raise ZeroDivisionError("in /home/jo/x.fit")
 
-    monkeypatch.setattr("zemo_diagnostics.commands.run_gating", fail)
+    monkeypatch.setattr("zemo_diagnostics.gating.run.run_gating", fail)
     monkeypatch.setenv("ZEMO_DIAG_TRACEBACK", "1")
     assert zemo_diag.run(["gating", str(FIXTURES / "eq_only")]) == 4
     error = capsys.readouterr().err

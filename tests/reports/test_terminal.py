@@ -36,8 +36,9 @@ from tests.sample_reports import (
 )
 from zemo_diagnostics import wording
 from zemo_diagnostics.errors import UnusableFile
-from zemo_diagnostics.kappa_parity.data import RunParity, RunStatus, Verdict
+from zemo_diagnostics.kappa_parity.data import RunParity, Verdict
 from zemo_diagnostics.kappa_parity.tell import ratio_sentence
+from zemo_diagnostics.machine.child_process import RunStatus
 from zemo_diagnostics.masters.data import MasterCards
 from zemo_diagnostics.masters.tell import frames_words
 from zemo_diagnostics.reports.finding_groups import group_findings

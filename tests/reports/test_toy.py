@@ -12,6 +12,7 @@ import pytest
 
 from tests.sample_reports import NASTY, SAMPLES, finding, gating_report, report_of, source
 from zemo_diagnostics.errors import EXIT_FINDINGS, OutputError
+from zemo_diagnostics.redaction import PrivateWords
 from zemo_diagnostics.reports import formats
 from zemo_diagnostics.reports.document import (
     Block,
@@ -29,7 +30,7 @@ from zemo_diagnostics.reports.document import (
 from zemo_diagnostics.reports.formats import FORMATS, Format, format_named, format_of_suffix
 from zemo_diagnostics.reports.levels import state_of
 from zemo_diagnostics.reports.outputs import check_output_paths, write_report
-from zemo_diagnostics.reports.redaction import PrivateWords, redact_report
+from zemo_diagnostics.reports.redacted import redact_report
 from zemo_diagnostics.reports.report import Level, Levels, Part, Report, exit_code
 from zemo_diagnostics.reports.report_schema import report_schema
 from zemo_diagnostics.reports.stdout import print_report

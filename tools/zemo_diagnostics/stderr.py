@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from functools import cache
 from typing import Any, TextIO, cast
 
-from .reports.redaction import PrivateWords, private_words, redact_text
+from .redaction import PrivateWords, private_words, redact_text
 from .wording import encodable, visible
 
 

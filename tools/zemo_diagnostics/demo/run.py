@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from ..commands import GroupingOptions, run_gating, run_parity
+from ..gating.run import run_gating
+from ..grouped_folder import GroupingOptions
 from ..kappa_parity.compare_tiles import ParityOptions
+from ..kappa_parity.run import run_parity
 from ..machine.scratch import scratch_folder
 from ..progress import Say
 from ..reports.report import Report, assemble

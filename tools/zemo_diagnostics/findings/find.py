@@ -4,10 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from ..gating import checks as checks_gating  # noqa: F401 - importing them registers their checks
-from ..kappa_parity import checks as checks_parity  # noqa: F401 - importing them registers their checks
-from ..masters import checks as checks_masters  # noqa: F401 - importing them registers their checks
-from ..phase3 import checks as checks_phase3  # noqa: F401 - importing them registers their checks
+from ..commands import modules_of_commands
 from ..reports.report import Finding, Level, Part, Source
 from .kinds import CHECKS, FindingKind, Found
 
@@ -36,7 +33,8 @@ def find(source: Source, *parts: Part) -> tuple[Finding, ...]:
 
 
 def load_checks() -> list[FindingKind]:
-    """Give all kinds of findings, in the order of their codes."""
+    """Give all kinds of findings, in the order of their codes; importing a command's checks registers them."""
+    list(modules_of_commands("checks"))
     return sorted(CHECKS, key=lambda kind: kind.code)
 
 

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from ..errors import FrameError, InputError, UnusableFile, no_access
-from ..reports.redaction import split_unit
+from ..redaction import split_unit
 from .headers import ImageHeader, card, check_regular, has_extension, read_image_header
 from .pointing import frame_center_deg
 

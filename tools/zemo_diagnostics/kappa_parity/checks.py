@@ -7,9 +7,10 @@ from collections.abc import Iterator
 
 from ..errors import UnusableFile
 from ..findings.kinds import Found, check
+from ..machine.child_process import RunStatus
 from ..reports.report import Level
 from ..wording import plural
-from .data import RunParity, RunStatus, TileParity, Verdict
+from .data import RunParity, TileParity, Verdict
 from .tell import rows_words, verdict_words
 
 # A chunked run whose peak over its baseline is more than this part of the full frame's has no point.

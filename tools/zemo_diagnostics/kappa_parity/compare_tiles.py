@@ -19,13 +19,16 @@ import numpy as np
 from ..errors import UnusableFile
 from ..frames.stack_input import StackInput, Window, central_window, choose_frames
 from ..frames.tiles import Tile
-from ..machine.child_process import JobOutcome, run_job
+from ..machine.child_process import JobOutcome, RunStatus, run_job
 from ..machine.memory_limits import MemoryLimit, available_memory
 from ..machine.scratch import scratch_folder
 from ..progress import Say
 from ..zemosaic.functions_under_test import StackFunctions
 from .comparison import compare
-from .data import Comparison, RunStatus, TileParity, VariantRun
+from .data import Comparison, TileParity, VariantRun
+
+# What the children run.
+JOB_CHILD = f"{__package__}.job_child"
 
 # What a child holds before the first frame: Python, NumPy, astropy, OpenCV.
 PROCESS_BYTES = 160 << 20
@@ -233,7 +236,13 @@ class _TileRun:
         self.say(title, 0.0)
         folder = self.folder / kind
         folder.mkdir(exist_ok=True)
-        return run_job(job, folder, timeout_s=self.options.timeout_s, fraction_done=lambda part: self.say(title, part))
+        return run_job(
+            JOB_CHILD,
+            job,
+            folder,
+            timeout_s=self.options.timeout_s,
+            fraction_done=lambda part: self.say(title, part),
+        )
 
     def _result(
         self,

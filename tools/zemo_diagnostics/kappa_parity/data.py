@@ -10,19 +10,10 @@ from dataclasses import dataclass
 from enum import Enum
 
 from ..errors import UnusableFile
+from ..machine.child_process import RunStatus
 
 # A peak under this is the allocator's rather than the stack's: no ratio is given of such.
 MEASURABLE_PEAK_BYTES = 16 << 20
-
-
-class RunStatus(str, Enum):
-    """How the run of one variant in its child process ended."""
-
-    OK = "ok"
-    RAISED = "raised"
-    KILLED = "killed"
-    TIMED_OUT = "timed out"
-    SKIPPED = "skipped"
 
 
 @dataclass(frozen=True)

@@ -6,11 +6,12 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 
 from ..errors import UnusableFile
+from ..machine.child_process import RunStatus
 from ..reports.document import Column, Details, Facts, Grid, GridRow, Line, Row, Section, State, Table, Tone
 from ..reports.levels import state_of
 from ..reports.report import Levels
 from ..wording import MISSING, duration, human_bytes, number, percent, plural, share
-from .data import Comparison, RunParity, RunStatus, TileParity, VariantRun, Verdict
+from .data import Comparison, RunParity, TileParity, VariantRun, Verdict
 
 VARIANT_WORDS = {"fullframe": "full frame", "chunked": "chunked", "inspect": "reading the frames"}
 

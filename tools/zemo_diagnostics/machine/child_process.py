@@ -16,11 +16,11 @@ import tempfile
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from enum import Enum
 from pathlib import Path
 from typing import IO, Any
 
 from ..errors import ScratchError
-from ..kappa_parity.data import RunStatus
 from .scratch import SCRATCH_FULL, writing_scratch
 
 _START = Path(__file__).with_name("child_start.py")
@@ -38,6 +38,16 @@ _REAP_S = 10.0
 FractionDone = Callable[[float], None]
 
 
+class RunStatus(str, Enum):
+    """How a job in its child process ended."""
+
+    OK = "ok"
+    RAISED = "raised"
+    KILLED = "killed"
+    TIMED_OUT = "timed out"
+    SKIPPED = "skipped"
+
+
 @dataclass(frozen=True)
 class JobOutcome:
     """How a job ended: its result where it ended well, one sentence where it did not."""
@@ -48,14 +58,16 @@ class JobOutcome:
 
 
 def run_job(
-    job: dict[str, Any], folder: Path, *, timeout_s: float, fraction_done: FractionDone | None = None
+    module: str, job: dict[str, Any], folder: Path, *, timeout_s: float, fraction_done: FractionDone | None = None
 ) -> JobOutcome:
     """Run one job in a fresh process.
 
     Parameters
     ----------
+    module : str
+        What the child runs: a module of ours that takes the job's file as its argument.
     job : dict
-        What `job_child` is to do; plain values.
+        What it is to do; plain values.
     folder : Path
         An existing folder for the files of this job.
     timeout_s : float
@@ -73,7 +85,7 @@ def run_job(
     with writing_scratch():
         (folder / "job.json").write_text(json.dumps(job | {"result": str(result_file)}), encoding="utf-8")
         words = tempfile.TemporaryFile()  # noqa: SIM115 - closed below
-    with words as said, _child(folder / "job.json", said) as child:
+    with words as said, _child(module, folder / "job.json", said) as child:
         reader = threading.Thread(target=_follow, args=(child, fraction_done), daemon=True)
         reader.start()
         try:
@@ -88,9 +100,9 @@ def run_job(
 
 
 @contextlib.contextmanager
-def _child(job_file: Path, said: IO[bytes]) -> Iterator[subprocess.Popen[bytes]]:
+def _child(module: str, job_file: Path, said: IO[bytes]) -> Iterator[subprocess.Popen[bytes]]:
     """Start a child; it is gone when this ends, whatever ended it."""
-    command = child_command("zemo_diagnostics.kappa_parity.job_child", str(job_file))
+    command = child_command(module, str(job_file))
     child = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=said, bufsize=0)
     try:
         yield child

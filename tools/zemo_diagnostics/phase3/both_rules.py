@@ -14,7 +14,7 @@ from ..frames.tiles import Tile
 from ..gating.data import RunGating
 from ..masters.pictures import why_no_pictures
 from ..progress import Say
-from ..reports.redaction import private_words
+from ..redaction import private_words
 from ..zemosaic.functions_under_test import MasterTileFunctions
 from .build import Builder, DiskFullError, Phase3Options
 from .data import BEFORE, PATCHED, BuildPlan, RunPhase3, TileBuild, TilePhase3

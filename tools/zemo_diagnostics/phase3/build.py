@@ -18,7 +18,7 @@ from ..errors import OutputError
 from ..frames.pixels import read_image
 from ..frames.tiles import Tile
 from ..gating.data import RunGating
-from ..reports.redaction import private_words, redact_text
+from ..redaction import private_words, redact_text
 from ..reports.report import JsonScalar
 from ..zemosaic.functions_under_test import MasterTileFunctions
 from .data import BEFORE, PATCHED, RULES, BuildPlan

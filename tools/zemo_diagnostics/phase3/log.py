@@ -10,7 +10,7 @@ from types import TracebackType
 
 from ..errors import OutputError
 from ..progress import Say
-from ..reports.redaction import PrivateWords, redact_text
+from ..redaction import PrivateWords, redact_text
 
 # How much of a tile's time goes into reading and aligning its frames; the rest is the stack and the file.
 _ALIGNING = 0.8

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from ..errors import OutputError
+from ..errors import OutputError, ZemoDiagError
 from ..machine.whole_files import check_place, write_whole
+from ..stderr import say_line
 from .formats import Format, format_of_suffix, suffixes
-from .report import Report
+from .report import Report, exit_code
+from .stdout import print_report
 
 
 def format_of(path: Path) -> Format:
@@ -75,3 +77,22 @@ def write_report(report: Report, path: Path, *, force: bool) -> None:
             stream.write(text)
 
     write_whole(path, fill, force=force)
+
+
+def deliver(report: Report, form: str, outputs: Sequence[Path], force: bool) -> int:
+    """Write the files and print the report; where one of the two fails, the other is done all the same."""
+    failures = [_write(report, path, force=force) for path in outputs]
+    print_report(report, form)
+    for failure in filter(None, failures):
+        raise failure
+    return exit_code(report)
+
+
+def _write(report: Report, path: Path, *, force: bool) -> ZemoDiagError | None:
+    """Write one report file and say so; give back why where that fails."""
+    try:
+        write_report(report, path, force=force)
+    except ZemoDiagError as error:
+        return error
+    say_line(f"Wrote {path}")
+    return None

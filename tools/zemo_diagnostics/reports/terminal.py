@@ -9,11 +9,11 @@ from functools import partial
 from rich.text import Text
 
 from .. import wording
+from ..redaction import map_strings
 from .document import Block, Column, Details, Facts, Grid, Line, Row, State, Table, Tone
 from .finding_groups import LEVEL_WORDS, FindingGroup, group_findings, report_state
 from .layout import Page, columns, draw, drawable, wrap
 from .levels import level_state
-from .redaction import map_strings
 from .report import Report, exit_code
 from .told import functions_line, sections, source_line, verdict, versions_line
 

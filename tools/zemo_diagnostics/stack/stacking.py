@@ -24,7 +24,7 @@ from ..frames.stack_input import StackInput, central_window, choose_frames, open
 from ..machine.scratch import check_room, scratch_folder
 from ..machine.whole_files import check_place, write_whole
 from ..progress import Say
-from ..reports.redaction import PrivateWords, private_words, redact_text, split_unit
+from ..redaction import PrivateWords, private_words, redact_text, split_unit
 from ..zemosaic.functions_under_test import PlainStack, load_stack
 from .mixed_frames import mixture_notes
 

@@ -17,13 +17,11 @@ import platform
 import re
 import tempfile
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, fields, is_dataclass, replace
+from dataclasses import dataclass, fields, is_dataclass
 from enum import Enum
-from functools import lru_cache, partial
+from functools import lru_cache
 from pathlib import Path
 from typing import TypeVar, cast
-
-from .report import Report
 
 REMOVED = "<removed>"
 USER, HOST, HOME, TEMP = "<user>", "<host>", "<home>", "<temp>"  # "~" may be a folder's own name
@@ -170,22 +168,6 @@ def private_words() -> PrivateWords:
     host = platform.node()
     homes, temps = (str(home),) if home else (), _folders_for_temporary_files()
     return PrivateWords(users, (host, host.split(".")[0]), homes, temps)
-
-
-def redact_report(report: Report, private: PrivateWords) -> Report:
-    """Give the report with every text redacted that others wrote; once, before anything is told of it.
-
-    What is not redacted are words of our own: names of commands, parts and options.
-    """
-    change = partial(redact_text, private=private)
-    return replace(
-        report,
-        environment=map_strings(report.environment, change),
-        source=map_strings(report.source, change),
-        options=tuple((name, map_strings(value, change)) for name, value in report.options),
-        parts=tuple(replace(part, data=map_strings(part.data, change)) for part in report.parts),
-        findings=map_strings(report.findings, change),
-    )
 
 
 def redact_text(text: str, private: PrivateWords) -> str:
