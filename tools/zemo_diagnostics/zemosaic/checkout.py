@@ -21,10 +21,12 @@ from .runner import ALIGN_STACK, HOMES, WORKER
 
 CONFIG = "zemosaic_config"
 
+_Definition = ast.FunctionDef | ast.AsyncFunctionDef
+
 _LARGEST_SOURCE_BYTES = 64 << 20
 _LEVELS_UP = 2  # from a file in tools/x/ or core/
 
-# Names that tell versions apart, looked for among the texts of the worker.
+# Settings that tell versions apart, looked for among the texts of the worker.
 _MARKS = ("altaz_unknown_policy",)
 
 _PYTHON_2 = re.compile(r"^\s*(print\s+[^\s(=]|exec\s+[\"']|except\s+[\w.]+\s*,\s*\w+\s*:|raise\s+\w+\s*,)", re.M)
@@ -106,8 +108,10 @@ class Checkout:
         The two that we judge, by their names.
     functions : mapping of str to Function
         All that we might call, by their names.
+    defines : frozenset of str
+        Names of all functions at the modules' own level.
     marks : frozenset of str
-        Names that tell versions apart and occur in its worker.
+        Settings that tell versions apart and are named in its worker.
     identity : Identity
         Which one it is.
     installed : bool
@@ -119,6 +123,7 @@ class Checkout:
     folder: Path
     modules: Mapping[str, Module]
     functions: Mapping[str, Function]
+    defines: frozenset[str]
     marks: frozenset[str]
     identity: Identity
     installed: bool
@@ -187,6 +192,7 @@ def inspect_checkout(path: Path) -> Checkout:
         folder=folder,
         modules={name: source.module for name, source in sources.items()},
         functions={name: _look_at(name, sources[home].tree) for name, home in HOMES.items()},
+        defines=frozenset(node.name for source in sources.values() for node in _definitions(source.tree)),
         marks=frozenset(mark for mark in _MARKS if re.search(rf"[\"']{mark}[\"']", sources[WORKER].text)),
         identity=identify(folder, there),
         installed=folder.name in ("site-packages", "dist-packages"),
@@ -291,20 +297,19 @@ def _complaint(
     return f"it also wants {', '.join(wanted)}" if wanted else ""
 
 
-def _definition(name: str, tree: ast.Module) -> ast.FunctionDef | ast.AsyncFunctionDef | None:
-    """Find the definition of a function at a module's own level, also under a condition; the last counts."""
-    found = None
-    for node in _own_level(tree):
-        if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)) and node.name == name:
-            found = node
-    return found
+def _definition(name: str, tree: ast.Module) -> _Definition | None:
+    """Find the definition of a function; of several the last counts."""
+    found = [node for node in _definitions(tree) if node.name == name]
+    return found[-1] if found else None
 
 
-def _own_level(node: ast.AST) -> Iterator[ast.AST]:
-    for child in ast.iter_child_nodes(node):
-        yield child
-        if not isinstance(child, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef, ast.expr)):
-            yield from _own_level(child)
+def _definitions(node: ast.AST | None) -> Iterator[_Definition]:
+    """Give the definitions of functions at a module's own level, also those under a condition."""
+    for child in () if node is None else ast.iter_child_nodes(node):
+        if isinstance(child, (ast.FunctionDef, ast.AsyncFunctionDef)):
+            yield child
+        elif not isinstance(child, (ast.ClassDef, ast.expr)):
+            yield from _definitions(child)
 
 
 def default_settings(folder: Path) -> dict[str, Any]:

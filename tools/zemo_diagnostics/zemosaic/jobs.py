@@ -331,6 +331,25 @@ def _verdict(kept_within: float, kept_outside: float) -> str:
 # ------------------------------------------------------------------------------------------------ master tiles
 
 
+def write_cache(path: Path, pixels: npt.NDArray[Any]) -> tuple[int, int, int]:
+    """Write a frame as ZeMosaic's Phase 1 caches it: float32, (H, W, 3), C-ordered.
+
+    Parameters
+    ----------
+    path : Path
+        An ``.npy`` file.
+    pixels : ndarray, (H, W) or (H, W, 3)
+        A frame without colour is the same in all three channels.
+
+    Returns
+    -------
+    (H, W, 3)
+    """
+    colour = pixels if pixels.ndim == 3 else np.repeat(pixels[:, :, None], 3, axis=2)
+    np.save(path, np.ascontiguousarray(colour, dtype=np.float32))
+    return colour.shape[0], colour.shape[1], 3
+
+
 def cache_entry(
     path_raw: str,
     cache: Path,
@@ -412,6 +431,11 @@ class BuiltTile:
         What a function that has ``tile_metadata`` says of the tile.
     read_beside : tuple of str
         Files that it read beside its modules, such as its user's settings.
+    cleanup_available : bool or None
+        Whether it could load its alt-az cleanup; without, tiles are built uncleaned, whatever their flag, and nothing
+        says so. None for a function that needs no such module.
+    cleanup_missing : str
+        Why it could not.
     """
 
     path: Path | None
@@ -419,6 +443,8 @@ class BuiltTile:
     retry_groups: list[list[dict[str, Any]]]
     told: dict[str, Any]
     read_beside: tuple[str, ...]
+    cleanup_available: bool | None
+    cleanup_missing: str
 
 
 def read_master_tile(outcome: Outcome) -> BuiltTile:
@@ -431,4 +457,6 @@ def read_master_tile(outcome: Outcome) -> BuiltTile:
         result.get("retry_groups", []),
         result.get("told", {}),
         tuple(result.get("read_beside", ())),
+        result.get("cleanup", {}).get("available"),
+        result.get("cleanup", {}).get("why", ""),
     )

@@ -85,11 +85,12 @@ _DECIDED = ("altaz_cleanup_enabled", "dbg_tile_ids")
 
 KNOWN_ARGUMENTS = frozenset({*_FROM_SETTINGS, *_FIXED, *_OPTIONAL_WHEN_PLAIN, *_DECIDED})
 
-# Memory of one tile, fitted to the highest resident memory of the three known versions on 1080 x 1920 frames in
-# colour, which they pad to a square of the diagonal: so much in all, and so many padded frames for each frame.
-_BASE_BYTES = 500 << 20
-_PADDED_FRAMES = {"winsorized_sigma_clip": 30.0}
-_PADDED_FRAMES_ELSE = 7.0
+# Memory of one tile, of the frames as they are padded to a square of the diagonal: so many in all, and so many for each
+# frame. Measured as the highest resident memory of the three released versions on 4 to 12 frames of 1080 x 1920.
+_PROCESS_BYTES = 400 << 20
+_PADDED_FRAMES = {"winsorized_sigma_clip": (75.0, 26.0)}
+_PADDED_FRAMES_ELSE = (5.0, 7.0)
+_REPEATED_TO = 5  # groups of fewer frames are filled up with copies
 
 
 @dataclass(frozen=True)
@@ -153,19 +154,21 @@ def _winsor_limits(text: str) -> list[float]:
     return [low, high]
 
 
-def estimate_master_tile_bytes(frames: int, shape: tuple[int, ...], rejection: str) -> int:
+def estimate_master_tile_bytes(frames: int, shape: tuple[int, ...], settings: TileSettings) -> int:
     """Estimate the memory that a released ZeMosaic takes for one master tile.
 
     Parameters
     ----------
     frames : int
-        Frames of the group; fewer than five may be repeated to five.
+        Frames of the group.
     shape : (H, W, C)
         Of one frame.
-    rejection : str
-        ``"winsorized_sigma_clip"`` takes several times what others take.
+    settings : TileSettings
+        Winsorized rejection takes several times what others take.
     """
     side = math.ceil(math.hypot(*shape[:2]))
     padded = 4 * side * side * math.prod(shape[2:])
-    per_frame = _PADDED_FRAMES.get(rejection, _PADDED_FRAMES_ELSE)
-    return int(_BASE_BYTES + per_frame * padded * max(5, frames))
+    if settings.arguments.get("allow_batch_duplication", True):
+        frames = max(frames, _REPEATED_TO)
+    in_all, for_each = _PADDED_FRAMES.get(settings.rejection, _PADDED_FRAMES_ELSE)
+    return int(_PROCESS_BYTES + padded * (in_all + for_each * frames))

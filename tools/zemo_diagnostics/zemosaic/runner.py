@@ -795,8 +795,21 @@ def _master_tile(job: Job, functions: Functions, events: Events) -> Result:
         "retry_groups": [[_retried(entry) for entry in group] for group in retries or []],
         "told": plain(told),
         "read_beside": _beside(opened, functions.copy),
+        "cleanup": _cleanup(functions.module(WORKER)),
         **took,
     }
+
+
+def _cleanup(worker: types.ModuleType) -> Result:
+    """Tell whether ZeMosaic could load what cleans tiles; where it could not, it builds them uncleaned, silently."""
+    available = getattr(worker, "_LECROPPER_AVAILABLE", None)
+    why = ""
+    if available is False:
+        try:
+            importlib.import_module("lecropper")
+        except BaseException as error:  # noqa: BLE001 - whatever foreign code raises is the reason
+            why = _how_it_failed(error)
+    return {"available": available, "why": why}
 
 
 def _wcs_cards(wcs: Any) -> list[list[Any]]:
