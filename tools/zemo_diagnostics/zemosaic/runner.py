@@ -802,14 +802,13 @@ def _master_tile(job: Job, functions: Functions, events: Events) -> Result:
 
 def _cleanup(worker: types.ModuleType) -> Result:
     """Tell whether ZeMosaic could load what cleans tiles; where it could not, it builds them uncleaned, silently."""
-    available = getattr(worker, "_LECROPPER_AVAILABLE", None)
-    why = ""
-    if available is False:
-        try:
-            importlib.import_module("lecropper")
-        except BaseException as error:  # noqa: BLE001 - whatever foreign code raises is the reason
-            why = _how_it_failed(error)
-    return {"available": available, "why": why}
+    if not hasattr(worker, "_LECROPPER_AVAILABLE"):
+        return {"available": None, "why": ""}
+    try:
+        importlib.import_module("lecropper")  # versions from 2026-04 on load it late, and not for each tile
+    except BaseException as error:  # noqa: BLE001 - whatever foreign code raises is the reason
+        return {"available": False, "why": _how_it_failed(error)}
+    return {"available": True, "why": ""}
 
 
 def _wcs_cards(wcs: Any) -> list[list[Any]]:

@@ -6,10 +6,13 @@ is recognised by names and parameters, never by a number.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
+from numbers import Real
 from typing import Any
+
+import numpy as np
 
 from .checkout import Checkout
 
@@ -20,20 +23,16 @@ SEESTAR_TOKENS = ("seestar", "s30", "s50")
 
 
 class Numbers(str, Enum):
-    """Which values a version reads as a number, 1 for EQ and 0 for ALT_AZ.
+    """Which values a version reads as a number, 1 for EQ and 0 for ALT_AZ; a text of a number always.
 
     Attributes
     ----------
-    NONE
-        None.
     PYTHON
-        Python's own int, float and bool, and a text of a number. NumPy's float64 is a float of Python's, its integers
-        are no int of Python's.
+        Python's own int, float and bool. NumPy's float64 is a float of Python's, its integers are no int of Python's.
     ANY
-        Whatever can be made an int, also by way of its text.
+        NumPy's too.
     """
 
-    NONE = "none"
     PYTHON = "python"
     ANY = "any"
 
@@ -44,17 +43,17 @@ class Reading:
 
     Attributes
     ----------
-    words : mapping of str to str
-        Words that it knows, in capitals, and their modes.
     numbers : Numbers
         Which values it takes for numbers.
     numbered_words : bool
-        Whether ``EQMODE_<n>`` is read as the number n.
+        Whether ``EQMODE_<n>``, as grouping writes it, is read as the number n.
+    text_alone : bool
+        Whether nothing but text is read.
     """
 
-    words: Mapping[str, str]
     numbers: Numbers
     numbered_words: bool = False
+    text_alone: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -71,15 +70,15 @@ class Inference:
         Keys of an entry that hold a header, asked for ``EQMODE`` after those.
     header_reading : Reading
         How that is read.
-    dict_headers_alone : bool
-        Whether only a plain dict is a header: then those of Phase 1, ``fits.Header``, say nothing.
+    dicts_alone : bool
+        Whether nothing but a plain dict is read: then the headers of Phase 1, ``fits.Header``, say nothing.
     """
 
     entries: int
     places: tuple[tuple[str, Reading], ...]
     headers: tuple[str, ...]
     header_reading: Reading
-    dict_headers_alone: bool
+    dicts_alone: bool
 
 
 class TileRule(str, Enum):
@@ -160,19 +159,19 @@ SUMMARY_LINE = (
 _TILE_LINE = "P3_ALTaz_GATING: tile_id={tile_id} eqmode={mode} global_enabled={run} => tile_enabled={tile}"
 _SWITCHED_OFF = "ALTaz cleanup requested but no ALT_AZ frames detected -> disabled (EQ-only run)."
 
-_RELEASED_READING = Reading(
-    words={"EQ": EQ, "EQUATORIAL": EQ, "ALT_AZ": ALT_AZ, "ALT-AZ": ALT_AZ, "ALT AZ": ALT_AZ, "ALTAZ": ALT_AZ},
-    numbers=Numbers.PYTHON,
-)
+# The words that all versions know, in any case.
+WORDS = {"EQ": EQ, "EQUATORIAL": EQ, "ALT_AZ": ALT_AZ, "ALT-AZ": ALT_AZ, "ALT AZ": ALT_AZ, "ALTAZ": ALT_AZ}
+
+_RELEASED_READING = Reading(numbers=Numbers.PYTHON)
 _RELEASED_INFERENCE = Inference(
     entries=6,
     places=tuple((key, _RELEASED_READING) for key in ("MOUNT_MODE", "_eqmode_mode", "EQMODE")),
     headers=("header", "header_subset"),
     header_reading=_RELEASED_READING,
-    dict_headers_alone=True,
+    dicts_alone=True,
 )
-_OWN_WORDS = Reading(words={EQ: EQ, ALT_AZ: ALT_AZ}, numbers=Numbers.NONE, numbered_words=True)
-_OWN_NUMBERS = Reading(words={}, numbers=Numbers.ANY)
+_OWN_READING = Reading(numbers=Numbers.ANY, numbered_words=True)
+_OWN_TEXTS = Reading(numbers=Numbers.ANY, numbered_words=True, text_alone=True)
 
 BEFORE = Version(
     name="before",
@@ -233,16 +232,16 @@ BUNDLED = Version(
     title="the patch that zemo-diag carries",
     inference=Inference(
         entries=16,
-        places=(("MOUNT_MODE", _OWN_WORDS), ("_eqmode_mode", _OWN_WORDS), ("EQMODE", _OWN_NUMBERS)),
+        places=(("MOUNT_MODE", _OWN_TEXTS), ("_eqmode_mode", _OWN_TEXTS), ("EQMODE", _OWN_READING)),
         headers=("header", "header_subset"),
-        header_reading=_OWN_NUMBERS,
-        dict_headers_alone=False,
+        header_reading=_OWN_READING,
+        dicts_alone=False,
     ),
     off_without_altaz=True,
     unknown_may_count=False,
     tiles=TileRule.ALT_AZ,
     mask=Mask(footprint_is_right=True, pads=False, wcs_follows=True, blank_is_zero=False),
-    switched_on="ALTaz cleanup enabled automatically: {altaz} of {total} frames are ALT_AZ.",
+    switched_on="ALTaz cleanup enabled automatically: {altaz} of {total} {frames_are} ALT_AZ.",
     switched_off=_SWITCHED_OFF,
     run_line=None,
     tile_line=_TILE_LINE,
@@ -358,6 +357,7 @@ def decide_run(version: Version, run: Run) -> RunDecision:
         "altaz": run.altaz,
         "unknown": run.unknown,
         "total": total,
+        "frames_are": f"{'frame' if total == 1 else 'frames'} {'is' if run.altaz == 1 else 'are'}",
         "contains_altaz": run.altaz > 0,
         "policy": run.policy,
         "seestar": run.seestar_mode,
@@ -419,21 +419,26 @@ def decide(version: Version, group: Sequence[Any], run: Run, tile_id: int = 0) -
 
 def infer(rule: Inference | None, group: Sequence[Any]) -> tuple[str, int | None, str | None]:
     """Infer the mode of a group by a rule: the mode, the entry that said so, and its key."""
-    for index, entry in enumerate([] if rule is None else group[: rule.entries]):
-        for key, value, reading in _stated(rule, entry) if rule and isinstance(entry, dict) else ():
+    if rule is None:
+        return UNKNOWN, None, None
+    for index, entry in enumerate(group[: rule.entries]):
+        for key, value, reading in _stated(rule, entry):
             mode = read(reading, value)
             if mode is not None:
                 return mode, index, key
     return UNKNOWN, None, None
 
 
-def _stated(rule: Inference, entry: Mapping[str, Any]) -> Iterator[tuple[str, Any, Reading]]:
+def _stated(rule: Inference, entry: Any) -> Iterator[tuple[str, Any, Reading]]:
     """Give (key, value, how it is read) for each place where an entry may state its mode."""
+    kind = dict if rule.dicts_alone else Mapping
+    if not isinstance(entry, kind):
+        return
     for key, reading in rule.places:
         yield key, entry.get(key), reading
     for key in rule.headers:
         header = entry.get(key)
-        if isinstance(header, dict) or (not rule.dict_headers_alone and hasattr(header, "get")):
+        if isinstance(header, kind):
             yield f"{key}[EQMODE]", _card(header, "EQMODE"), rule.header_reading
 
 
@@ -447,33 +452,21 @@ def _card(header: Any, key: str) -> Any:
 def read(reading: Reading, value: Any) -> str | None:
     """Read a mode from one value; None where it says none."""
     if isinstance(value, str):
-        text = value.strip().upper()
-        if text in reading.words:
-            return reading.words[text]
-        if reading.numbered_words and text.startswith("EQMODE_"):
-            return _by_number(_number(text.removeprefix("EQMODE_"), Numbers.ANY))
-    return _by_number(_number(value, reading.numbers))
+        word = value.strip().upper()
+        return WORDS.get(word) or _by_number(word.removeprefix("EQMODE_") if reading.numbered_words else word)
+    if reading.text_alone:
+        return None
+    numbers = (int, float) if reading.numbers is Numbers.PYTHON else (Real, np.bool_)
+    return _by_number(value) if isinstance(value, numbers) else None
 
 
-def _by_number(number: int | None) -> str | None:
-    return None if number is None else {1: EQ, 0: ALT_AZ}.get(number)
-
-
-def _number(value: Any, numbers: Numbers) -> int | None:
-    """Make an int of a value, as far as `numbers` goes."""
-    ways: Iterable[Any] = ()
-    if numbers is Numbers.ANY:
-        ways = (lambda: int(value), lambda: int(float(str(value).strip())))
-    elif numbers is Numbers.PYTHON and isinstance(value, str):
-        ways = (lambda: int(float(value.strip())),)
-    elif numbers is Numbers.PYTHON and isinstance(value, (int, float)):
-        ways = (lambda: int(value),)
-    for way in ways:
-        try:
-            return int(way())
-        except (TypeError, ValueError, OverflowError):
-            continue
-    return None
+def _by_number(value: Any) -> str | None:
+    """Give the mode of a number, or of a text of one."""
+    try:
+        number = int(float(value) if isinstance(value, str) else value)
+    except (ValueError, OverflowError):
+        return None
+    return {1: EQ, 0: ALT_AZ}.get(number)
 
 
 def is_seestar(entry: Any) -> bool:
