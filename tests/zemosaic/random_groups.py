@@ -9,7 +9,8 @@ from zemo_diagnostics.zemosaic import jobs
 
 _TEXTS = (
     "EQ", "eq ", " Equatorial", "ALT_AZ", "alt-az", "Alt Az", "ALTAZ", "AZ", "UNKNOWN", "", "  ", "EQMODE_1",
-    "EQMODE_0", "eqmode_2", "EQMODE_", "EQMODE_EQ", "1", "0", " 1.0 ", "0.0", "1e0", "nan", "inf", "-0.5", "1.9", "0x1", "1_0", "01",
+    "EQMODE_0", "eqmode_2", "EQMODE_", "EQMODE_EQ", "1", "0", " 1.0 ", "0.0", "1e0", "nan", "inf", "-0.5", "1.9",
+    "0x1", "1_0", "01",
 )  # fmt: skip
 _NUMBERS = (0, 1, 2, -1, 10**30, 0.0, 1.0, 0.5, 1.7, -0.9, 1e300, True, False)
 _NUMPY = (

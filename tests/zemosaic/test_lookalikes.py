@@ -13,7 +13,7 @@ import numpy as np
 import psutil
 import pytest
 
-from zemo_diagnostics.zemosaic import jobs
+from zemo_diagnostics.zemosaic import jobs, runner
 from zemo_diagnostics.zemosaic.child import Ending, Line, Outcome
 
 from .conftest import Run
@@ -296,6 +296,26 @@ def test_folders_of_packages_repositories_and_frames_are_not_copied(run: Run, tm
         (checkout / name).write_text("", encoding="utf-8")
     outcome = run(checkout, jobs.import_job("zemosaic_worker"))
     assert (outcome.ending, outcome.detail) == (Ending.OK, "")
+
+
+def test_of_a_folder_of_installed_packages_the_two_modules_alone_are_copied(run: Run, tmp_path: Path) -> None:
+    looks = """
+    from pathlib import Path
+    names = sorted(path.name for path in Path(__file__).parent.iterdir())
+    assert names == ["zemosaic_align_stack.py", "zemosaic_worker.py"], names
+    """
+    checkout = write_lookalike(tmp_path / "site-packages", worker_import=looks)
+    (checkout / "astropy.py").write_text("", encoding="utf-8")
+    outcome = run(checkout, jobs.import_job("zemosaic_worker"))
+    assert (outcome.ending, outcome.detail) == (Ending.OK, "")
+
+
+def test_a_checkout_that_holds_too_much_beside_its_code_is_one_sentence(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(runner, "_MOST_FILES", 2)
+    with pytest.raises(runner.ImportFailed, match="more than 2 small files or 512 MiB; move what is not ZeMosaic's"):
+        runner.copy_checkout(write_lookalike(tmp_path / "z"), tmp_path / "copy", modules_only=False)
 
 
 def test_inference_that_opens_files_or_changes_entries_is_seen(run: Run, tmp_path: Path) -> None:

@@ -41,10 +41,27 @@ def child(**more: Any) -> Any:
     return SimpleNamespace(**{"pid": 1 << 30, "_handle": 42, "kill": lambda: None, **more})
 
 
-def test_a_child_is_put_into_a_job_that_ends_with_us() -> None:
+@pytest.fixture
+def resumed(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Give the processes of a machine on which a child has descendants, and what is done to them, in order."""
+    done: list[str] = []
+
+    def kill_gone() -> None:
+        done.append("gone")
+        raise psutil.NoSuchProcess(1)
+
+    descendants = [SimpleNamespace(kill=kill_gone), SimpleNamespace(kill=lambda: done.append("grandchild"))]
+    process = SimpleNamespace(resume=lambda: done.append("resumed"), children=lambda **_: descendants)
+    monkeypatch.setattr(psutil, "Process", lambda _: process)
+    return done
+
+
+def test_a_child_is_put_into_a_job_that_ends_with_us_before_it_runs(resumed: list[str]) -> None:
     kernel32 = Kernel32()
     tree = JobObject(kernel32)
+    assert tree.options() == {"creationflags": 0x08000204}  # no console, no Ctrl-C, suspended
     tree.hold(child())
+    assert resumed == ["resumed"]
     assert kernel32.names() == ["CreateJobObjectW", "SetInformationJobObject", "AssignProcessToJobObject"]
     assert kernel32.calls[2][1][0] == 77
     assert kernel32.calls[2][1][1].value == 42
@@ -58,25 +75,13 @@ def test_a_child_is_put_into_a_job_that_ends_with_us() -> None:
 
 
 @pytest.mark.parametrize("refuses", ["CreateJobObjectW", "SetInformationJobObject", "AssignProcessToJobObject"])
-def test_without_a_job_what_can_be_found_is_ended(monkeypatch: pytest.MonkeyPatch, refuses: str) -> None:
+def test_without_a_job_what_can_be_found_is_ended(resumed: list[str], refuses: str) -> None:
     kernel32 = Kernel32(refuses)
-    ended: list[str] = []
-
-    def kill_gone() -> None:
-        ended.append("gone")
-        raise psutil.NoSuchProcess(1)
-
-    descendants = [SimpleNamespace(kill=kill_gone), SimpleNamespace(kill=lambda: ended.append("grandchild"))]
-    monkeypatch.setattr(psutil, "Process", lambda _: SimpleNamespace(children=lambda **_: descendants))
     tree = JobObject(kernel32)
     tree.hold(child())
-    tree.kill(child(kill=lambda: ended.append("child")))
-    assert ended == ["gone", "grandchild", "child"]
+    tree.kill(child(kill=lambda: resumed.append("child")))
+    assert resumed == ["resumed", "gone", "grandchild", "child"]
     assert kernel32.names().count("CloseHandle") == (refuses != "CreateJobObjectW")
-
-
-def test_a_child_of_windows_opens_no_console_and_gets_no_ctrl_c() -> None:
-    assert JobObject(Kernel32()).options() == {"creationflags": 0x08000200}
 
 
 def test_the_way_of_the_system_is_chosen(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -31,6 +31,7 @@ RUNNER = Path(__file__).with_name("runner.py")
 DEFAULT_IMPORT_TIMEOUT_S = 120.0
 
 _POLL_S = 0.05
+_MEMORY_EVERY_S = 0.25
 _REAP_S = 10.0  # how long something that was told to go may take
 _TAIL_BYTES = 16 << 10
 _LAST_LINES = 3
@@ -132,7 +133,8 @@ class Outcome:
     wall_s : float
         From its start to its end.
     rss_seen_bytes : int
-        Highest resident memory that was seen from outside: all there is of a child that died.
+        Highest resident memory that was seen from outside, of the child and what it started: all there is of a child
+        that died, and more than its own peak where it uses processes.
     """
 
     ending: Ending
@@ -283,7 +285,8 @@ class _Watch:
         self._start = time.monotonic()
         self._phase, self._phase_since = "starting", self._start
         self._lines: list[Line] = []
-        self._rss_bytes, self._timed_out, self._wall_s = 0, "", 0.0
+        self._rss_bytes, self._rss_at = 0, self._start
+        self._timed_out, self._wall_s = "", 0.0
 
     def begin(self) -> None:
         """Let the child begin."""
@@ -316,8 +319,14 @@ class _Watch:
         return True
 
     def _note_memory(self) -> None:
+        """Note what the child holds, with all that it started."""
+        if time.monotonic() < self._rss_at:
+            return
+        self._rss_at = time.monotonic() + _MEMORY_EVERY_S
         with contextlib.suppress(psutil.Error):
-            self._rss_bytes = max(self._rss_bytes, psutil.Process(self._child.pid).memory_info().rss)
+            process = psutil.Process(self._child.pid)
+            held = [one.memory_info().rss for one in (process, *process.children(recursive=True))]
+            self._rss_bytes = max(self._rss_bytes, sum(held))
 
     def _read_events(self, on_line: Callable[[Line], None] | None) -> None:
         """Read what the child told since the last time."""

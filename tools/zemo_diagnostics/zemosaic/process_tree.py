@@ -15,6 +15,7 @@ import psutil
 # Of the Windows API: https://learn.microsoft.com/windows/win32/procthread/job-objects
 _EXTENDED_LIMIT_INFORMATION = 9
 _KILL_ON_JOB_CLOSE = 0x2000
+_CREATE_SUSPENDED = 0x00000004
 _CREATE_NEW_PROCESS_GROUP = 0x00000200
 _CREATE_NO_WINDOW = 0x08000000
 
@@ -60,6 +61,9 @@ class Session:
 class JobObject:
     """Windows: the child is put into a job object, which ends all that is in it when it closes, our death included.
 
+    It is started suspended: the Python of a virtual environment is a launcher, and the process that it starts must be
+    in the job too.
+
     Parameters
     ----------
     kernel32 : object
@@ -71,11 +75,15 @@ class JobObject:
         self._job: int | None = None
 
     def options(self) -> dict[str, Any]:
-        """Keep Ctrl-C away from it, and consoles from opening."""
-        return {"creationflags": _CREATE_NEW_PROCESS_GROUP | _CREATE_NO_WINDOW}
+        """Keep it from running before `hold`, Ctrl-C away from it, and consoles from opening."""
+        return {"creationflags": _CREATE_SUSPENDED | _CREATE_NEW_PROCESS_GROUP | _CREATE_NO_WINDOW}
 
     def hold(self, child: subprocess.Popen[bytes]) -> None:
-        """Make a job object that kills on closing, and put the child into it."""
+        """Make a job object that kills on closing, put the child into it, and let it run."""
+        self._assign(child)
+        psutil.Process(child.pid).resume()
+
+    def _assign(self, child: subprocess.Popen[bytes]) -> None:
         job = self._kernel32.CreateJobObjectW(None, None)
         if not job:
             return
