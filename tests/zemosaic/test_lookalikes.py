@@ -379,6 +379,20 @@ def test_a_stack_is_made_and_measured(run: Run, tmp_path: Path) -> None:
     assert list(outcome.lines) == lines
 
 
+def test_a_child_is_ended_when_its_parent_is_interrupted(run: Run, tmp_path: Path) -> None:
+    note = tmp_path / "pid"
+    then = "print('here'); import logging; logging.getLogger('ZeMosaicWorker').info('here')\n    while True: pass"
+    checkout = write_lookalike(tmp_path / "z", worker_import=GRANDCHILD.format(note=str(note), then=then))
+
+    def interrupt(_: Line) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        run(checkout, jobs.import_job("zemosaic_worker"), on_line=interrupt)
+    assert gone(int(note.read_text(encoding="ascii")))
+    assert not (tmp_path / "job" / "scratch").exists()
+
+
 @pytest.mark.parametrize("how", ["float32", "as they are", "lazy", "array", "generator"])
 def test_frames_are_handed_over_as_they_are_wanted(run: Run, tmp_path: Path, how: str) -> None:
     job = jobs.kappa_job("fallback", frames(tmp_path), tmp_path / "stacked.npy", hand_over=how)

@@ -13,6 +13,7 @@ from zemo_diagnostics.zemosaic.master_settings import (
     estimate_master_tile_bytes,
     tile_settings,
 )
+from zemo_diagnostics.zemosaic.versions import APRIL, BEFORE, JANUARY, Version
 
 from ..conftest import ROOT
 
@@ -46,12 +47,20 @@ def test_plain_settings_are_what_our_own_function_does() -> None:
 
 
 @pytest.mark.parametrize(
-    ("frames", "settings", "measured_gib"),
-    [(4, Settings.PLAIN, 1.92), (12, Settings.PLAIN, 4.56), (4, Settings.DEFAULT, 9.66), (12, Settings.DEFAULT, 18.2)],
+    ("version", "frames", "settings", "measured_gib"),
+    [
+        (BEFORE, 4, Settings.PLAIN, 1.92),
+        (JANUARY, 6, Settings.PLAIN, 2.51),
+        (APRIL, 12, Settings.PLAIN, 4.56),
+        (BEFORE, 4, Settings.DEFAULT, 9.66),
+        (BEFORE, 12, Settings.DEFAULT, 18.2),
+        (JANUARY, 6, Settings.DEFAULT, 4.25),
+        (APRIL, 4, Settings.DEFAULT, 3.68),
+    ],
 )
 def test_memory_is_estimated_a_little_over_what_was_measured(
-    frames: int, settings: Settings, measured_gib: float
+    version: Version, frames: int, settings: Settings, measured_gib: float
 ) -> None:
     made = tile_settings(KNOWN_ARGUMENTS, settings, {}, altaz_cleanup=False, tile_id=0)
-    estimated_gib = estimate_master_tile_bytes(frames, (1920, 1080, 3), made) / 2**30
-    assert measured_gib < estimated_gib < 1.25 * measured_gib
+    estimated = estimate_master_tile_bytes(frames, (1920, 1080, 3), made, version.winsorized_memory)
+    assert measured_gib < estimated / 2**30 < 1.25 * measured_gib

@@ -85,11 +85,11 @@ _DECIDED = ("altaz_cleanup_enabled", "dbg_tile_ids")
 
 KNOWN_ARGUMENTS = frozenset({*_FROM_SETTINGS, *_FIXED, *_OPTIONAL_WHEN_PLAIN, *_DECIDED})
 
-# Memory of one tile, of the frames as they are padded to a square of the diagonal: so many in all, and so many for each
-# frame. Measured as the highest resident memory of the three released versions on 4 to 12 frames of 1080 x 1920.
+# Memory of one tile, in frames as they are padded to a square of the diagonal: so many in all, and so many for each
+# frame. Measured as the highest resident memory of the released versions on 4 to 12 frames of 1080 x 1920.
 _PROCESS_BYTES = 400 << 20
-_PADDED_FRAMES = {"winsorized_sigma_clip": (75.0, 26.0)}
-_PADDED_FRAMES_ELSE = (5.0, 7.0)
+_PADDED_FRAMES = (5.0, 7.0)
+MOST_PADDED_FRAMES = (75.0, 26.0)
 _REPEATED_TO = 5  # groups of fewer frames are filled up with copies
 
 
@@ -154,7 +154,12 @@ def _winsor_limits(text: str) -> list[float]:
     return [low, high]
 
 
-def estimate_master_tile_bytes(frames: int, shape: tuple[int, ...], settings: TileSettings) -> int:
+def estimate_master_tile_bytes(
+    frames: int,
+    shape: tuple[int, ...],
+    settings: TileSettings,
+    winsorized: tuple[float, float] = MOST_PADDED_FRAMES,
+) -> int:
     """Estimate the memory that a released ZeMosaic takes for one master tile.
 
     Parameters
@@ -164,11 +169,13 @@ def estimate_master_tile_bytes(frames: int, shape: tuple[int, ...], settings: Ti
     shape : (H, W, C)
         Of one frame.
     settings : TileSettings
-        Winsorized rejection takes several times what others take.
+        Winsorized rejection takes more than others.
+    winsorized : (in all, for each frame)
+        What that takes, in padded frames, see `versions.Version`.
     """
     side = math.ceil(math.hypot(*shape[:2]))
     padded = 4 * side * side * math.prod(shape[2:])
     if settings.arguments.get("allow_batch_duplication", True):
         frames = max(frames, _REPEATED_TO)
-    in_all, for_each = _PADDED_FRAMES.get(settings.rejection, _PADDED_FRAMES_ELSE)
+    in_all, for_each = winsorized if settings.rejection == "winsorized_sigma_clip" else _PADDED_FRAMES
     return int(_PROCESS_BYTES + padded * (in_all + for_each * frames))

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from .checkout import Checkout
+from .master_settings import MOST_PADDED_FRAMES
 
 EQ, ALT_AZ, UNKNOWN = "EQ", "ALT_AZ", "UNKNOWN"
 
@@ -132,6 +133,8 @@ class Version:
         Which tiles are cleaned.
     mask : Mask
         And how.
+    winsorized_memory : (float, float)
+        Memory that winsorized rejection takes for a tile: so many padded frames in all, and so many for each frame.
     switched_on, switched_off, run_line, tile_line : str or None
         Its lines in the log, to the letter, with the names of values in braces; None where it has no such line.
     needs, lacks : tuple of str
@@ -145,6 +148,7 @@ class Version:
     unknown_may_count: bool
     tiles: TileRule
     mask: Mask
+    winsorized_memory: tuple[float, float]
     switched_on: str | None
     switched_off: str | None
     run_line: str | None
@@ -181,6 +185,7 @@ BEFORE = Version(
     unknown_may_count=False,
     tiles=TileRule.ALL,
     mask=Mask(footprint_is_right=False, pads=True, wcs_follows=False, blank_is_zero=False),
+    winsorized_memory=MOST_PADDED_FRAMES,
     switched_on="AUTO_ALTaz_cleanup: enabled (contains_altaz=True, config_requested=False)",
     switched_off=None,
     run_line=None,
@@ -196,6 +201,7 @@ JANUARY = Version(
     unknown_may_count=False,
     tiles=TileRule.ALT_AZ,
     mask=Mask(footprint_is_right=False, pads=True, wcs_follows=False, blank_is_zero=False),
+    winsorized_memory=(10.0, 12.0),
     switched_on="AUTO_ALTaz_cleanup: enabled (contains_altaz=True, config_requested=False)",
     switched_off=_SWITCHED_OFF,
     run_line=None,
@@ -211,6 +217,7 @@ APRIL = Version(
     unknown_may_count=True,
     tiles=TileRule.ALT_AZ_OR_UNKNOWN,
     mask=Mask(footprint_is_right=False, pads=True, wcs_follows=True, blank_is_zero=True, crops=True),
+    winsorized_memory=(10.0, 12.0),
     switched_on=(
         "AUTO_ALTaz_cleanup: enabled (contains_altaz_effective=True, config_requested=False, "
         "unknown_policy={policy}, unknown_as_altaz={unknown_as_altaz})"
@@ -241,6 +248,7 @@ BUNDLED = Version(
     unknown_may_count=False,
     tiles=TileRule.ALT_AZ,
     mask=Mask(footprint_is_right=True, pads=False, wcs_follows=True, blank_is_zero=False),
+    winsorized_memory=MOST_PADDED_FRAMES,
     switched_on="ALTaz cleanup enabled automatically: {altaz} of {total} {frames_are} ALT_AZ.",
     switched_off=_SWITCHED_OFF,
     run_line=None,
