@@ -30,11 +30,6 @@ def between(body: list[ast.stmt], first: str, last: str) -> list[ast.stmt]:
     return body[starts[0] : ends[0]] if starts and ends else []
 
 
-def helper(body: list[ast.stmt], name: str) -> list[ast.stmt]:
-    """Give a function that is defined within another."""
-    return [one for one in body if isinstance(one, ast.FunctionDef) and one.name == name]
-
-
 def run_slice(classic: ast.FunctionDef) -> list[ast.stmt]:
     """Take out the decision over a run."""
     part = between(classic.body, "eqmode_summary_source", "pipeline_flags_msg")

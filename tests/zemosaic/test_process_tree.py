@@ -89,7 +89,7 @@ def test_the_way_of_the_system_is_chosen(monkeypatch: pytest.MonkeyPatch) -> Non
     monkeypatch.setattr(sys, "platform", "win32")
     assert isinstance(process_tree.process_tree(), JobObject)
     monkeypatch.setattr(sys, "platform", "linux")
-    assert isinstance(process_tree.process_tree(), process_tree.Session)
+    assert isinstance(process_tree.process_tree(), process_tree.ProcessGroup)
 
 
 def test_a_child_inherits_nothing_of_python_s_or_zemosaic_s(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

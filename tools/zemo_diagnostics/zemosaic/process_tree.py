@@ -1,4 +1,4 @@
-"""A child and all that it starts, so that none of them outlives it: a session on POSIX, a job object on Windows."""
+"""A child and all that it starts, none of which outlives it: a process group on POSIX, a job object on Windows."""
 
 from __future__ import annotations
 
@@ -35,21 +35,21 @@ class ProcessTree(Protocol):
 
 def process_tree() -> ProcessTree:
     """Give the way of this system."""
-    return JobObject(_kernel32()) if sys.platform == "win32" else Session()
+    return JobObject(_kernel32()) if sys.platform == "win32" else ProcessGroup()
 
 
-class Session:
-    """POSIX: the child leads a session, and so a process group, which is killed as one.
+class ProcessGroup:
+    """POSIX: the child leads a process group, which is killed as one.
 
     What leaves the group on purpose (a daemon) escapes.
     """
 
     def options(self) -> dict[str, Any]:
-        """Start a session."""
+        """Start a group."""
         return {"start_new_session": True}
 
     def hold(self, child: subprocess.Popen[bytes]) -> None:
-        """Nothing: the session began with the child."""
+        """Nothing: the group began with the child."""
 
     def kill(self, child: subprocess.Popen[bytes]) -> None:
         """Kill the group."""
