@@ -1,0 +1,462 @@
+"""The jobs that a checkout's interpreter does for us, as plain data: what each asks for, and what it answers.
+
+Each function makes the dict that `child.run_job` runs. The answers are in `Outcome.result`, by the names that `runner`
+gives; the functions named ``read_*`` make something better of them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from .checkout import Checkout
+from .child import Outcome, Runnable
+from .interpreter import Interpreter
+
+LIFTED, IMPORTED = "lifted", "imported"
+_LADDER = (LIFTED, IMPORTED)
+
+Card = str | Sequence[Any]
+
+
+def runnable(checkout: Checkout, interpreter: Interpreter) -> Runnable:
+    """Say where jobs run."""
+    return Runnable(
+        interpreter=interpreter.path,
+        extra_paths=interpreter.extra_paths,
+        checkout=checkout.folder,
+        modules_only=checkout.installed,
+    )
+
+
+# ------------------------------------------------------------------------------------------------------ values
+
+
+def header_value(cards: Iterable[Card], form: str = "fits.Header") -> dict[str, Any]:
+    """Code a header for a job.
+
+    Parameters
+    ----------
+    cards : iterable
+        80-character images, or (keyword, value, comment); a value of None is a card without one.
+    form : {"fits.Header", "dict"}
+        What it becomes: as Phase 1 of ZeMosaic keeps it, or as grouping does.
+    """
+    return {"$": "header", "form": form, "cards": [_coded_card(card) for card in cards]}
+
+
+def wcs_value(cards: Iterable[Card]) -> dict[str, Any]:
+    """Code a WCS for a job, by the cards that define it."""
+    return {"$": "wcs", "cards": [_coded_card(card) for card in cards]}
+
+
+def numpy_value(value: Any, dtype: str) -> dict[str, Any]:
+    """Code a NumPy scalar for a job."""
+    return {"$": "numpy", "dtype": dtype, "value": value}
+
+
+def coded(value: Any) -> Any:
+    """Code what an entry may hold: plain values, NumPy scalars, paths, tuples, astropy headers."""
+    if isinstance(value, np.generic):
+        return numpy_value(value.item(), str(value.dtype))
+    if isinstance(value, Path):
+        return str(value)
+    if isinstance(value, tuple):
+        return {"$": "tuple", "items": [coded(item) for item in value]}
+    if isinstance(value, list):
+        return [coded(item) for item in value]
+    if isinstance(value, Mapping):
+        return {str(key): coded(item) for key, item in value.items()}
+    if hasattr(value, "cards"):
+        text = value.tostring(padding=False, endcard=False)
+        return header_value(text[start : start + 80] for start in range(0, len(text), 80))
+    return value
+
+
+def _coded_card(card: Card) -> Any:
+    return card if isinstance(card, str) else [coded(part) for part in card]
+
+
+# ------------------------------------------------------------------------------------------------------- modes
+
+
+def infer_job(
+    groups: Sequence[Sequence[Any]], *, modes: bool = True, seestar: bool = False, rungs: Sequence[str] = _LADDER
+) -> dict[str, Any]:
+    """Ask for the mount mode of many groups at once.
+
+    Parameters
+    ----------
+    groups : sequence of sequence of dict
+        The entries of each; see `coded` and `header_value` for what they may hold.
+    modes, seestar : bool, keyword-only
+        Whether to ask for the mode, and for whether one of the entries is taken for a Seestar's.
+    rungs : sequence of str, keyword-only
+        The ladder.
+    """
+    return {
+        "kind": "infer",
+        "groups": [[coded(entry) for entry in group] for group in groups],
+        "modes": modes,
+        "seestar": seestar,
+        "rungs": list(rungs),
+    }
+
+
+@dataclass(frozen=True)
+class InferredMode:
+    """What a checkout says of one group.
+
+    Attributes
+    ----------
+    mode : str or None
+        As it was returned; None where it was not asked, or where it raised.
+    seestar : bool or None
+        Whether an entry is taken for a Seestar's.
+    raised : str
+        What was raised instead; else empty.
+    changed : bool
+        Whether the entries are other than before.
+    opened : tuple of str
+        Files that were opened for it.
+    """
+
+    mode: str | None
+    seestar: bool | None
+    raised: str
+    changed: bool
+    opened: tuple[str, ...]
+
+
+def read_modes(outcome: Outcome) -> tuple[InferredMode, ...]:
+    """Read what a checkout says of each group; empty where the job did not end well."""
+    return tuple(
+        InferredMode(
+            group.get("mode"),
+            group.get("seestar"),
+            group.get("raised", {}).get("told", ""),
+            bool(group.get("changed")),
+            tuple(group.get("opened", ())),
+        )
+        for group in outcome.result.get("groups", ())
+    )
+
+
+# ------------------------------------------------------------------------------------------------- kappa-sigma
+
+
+def kappa_job(
+    function: str,
+    frames: Sequence[Path],
+    stacked: Path,
+    *,
+    hand_over: str = "float32",
+    weights: Path | None = None,
+    sigma: tuple[float, float] = (3.0, 3.0),
+    chunk_rows: int | None = None,
+    callback: str | None = None,
+    rungs: Sequence[str] = _LADDER,
+) -> dict[str, Any]:
+    """Ask for a stack.
+
+    Parameters
+    ----------
+    function : {"fallback", "fullframe", "chunked"}
+        Which of the kappa functions.
+    frames : sequence of Path
+        ``.npy`` files, (H, W) or (H, W, C).
+    stacked : Path
+        The ``.npy`` file that the result goes to.
+    hand_over : {"float32", "as they are", "lazy", "array", "generator"}, keyword-only
+        How frames are handed over. Released versions want a list of arrays in memory.
+    weights : Path, optional
+        An ``.npy`` file of any shape.
+    sigma : (low, high), keyword-only
+        Rejection limits, standard deviations.
+    chunk_rows : int, optional
+        For ``"chunked"``; its own default where it is not given.
+    callback : {None, "count", "raise"}, keyword-only
+        The progress callback.
+    rungs : sequence of str, keyword-only
+        The ladder.
+    """
+    return {
+        "kind": "kappa",
+        "function": function,
+        "frames": [str(path.absolute()) for path in frames],
+        "stacked": str(stacked.absolute()),
+        "hand_over": hand_over,
+        "weights": None if weights is None else str(weights.absolute()),
+        "sigma_low": sigma[0],
+        "sigma_high": sigma[1],
+        "chunk_rows": chunk_rows,
+        "callback": callback,
+        "rungs": list(rungs),
+    }
+
+
+# --------------------------------------------------------------------------------------------- tests and imports
+
+
+def selftests_job(rungs: Sequence[str] = _LADDER) -> dict[str, Any]:
+    """Ask for the checkout's own tests: each answers a state (passed, failed, raised, absent) and a detail."""
+    return {"kind": "selftests", "rungs": list(rungs)}
+
+
+def import_job(module: str, *, guarded: bool = True) -> dict[str, Any]:
+    """Ask for a module to be imported, from a copy, to see what that does.
+
+    Parameters
+    ----------
+    module : str
+        Its name.
+    guarded : bool, keyword-only
+        Whether ZeMosaic is kept from opening its log, as for all other jobs. Without it, `Outcome.written` shows the
+        log that importing would have truncated.
+    """
+    return {"kind": "import", "module": module, "guarded": guarded, "rungs": [IMPORTED]}
+
+
+# --------------------------------------------------------------------------------------------- footprints
+
+
+def align_job(
+    frames: Sequence[Path], aligned: Path, *, reference: int = 0, propagate_mask: bool = True
+) -> dict[str, Any]:
+    """Ask for frames to be aligned; what became of each goes into the folder `aligned` (float32)."""
+    return {
+        "kind": "align",
+        "frames": [str(path.absolute()) for path in frames],
+        "aligned": str(aligned.absolute()),
+        "reference": reference,
+        "propagate_mask": propagate_mask,
+        "rungs": [IMPORTED],
+    }
+
+
+FootprintVerdict = str
+Pixels = npt.NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Footprint:
+    """Which pixels of a frame survive its alignment on another.
+
+    Attributes
+    ----------
+    verdict : str
+        ``"right"``: those where it lies on the other. ``"wrong way round"``: none of those, whatever survives where it
+        does not. ``"not blanked"``: all. ``"neither"``, ``"not aligned"``.
+    kept_within, kept_outside : float
+        Fractions that survive of the pixels where it lies on the other, and of those where it does not.
+    padded : tuple of int
+        Pixels that the canvas grew by: rows, columns.
+    """
+
+    verdict: str
+    kept_within: float
+    kept_outside: float
+    padded: tuple[int, int]
+
+
+def footprint_frames(shift: tuple[int, int], shape: tuple[int, int] = (400, 480), seed: int = 7) -> list[Pixels]:
+    """Make two frames of one star field, the second's pixel [y, x] showing what the first's [y + dy, x + dx] does.
+
+    Returns
+    -------
+    list of two float32 ndarray, (H, W, 3)
+    """
+    random = np.random.default_rng(seed)
+    height, width = shape
+    margin = max(map(abs, shift))
+    sky = np.full((height + 2 * margin, width + 2 * margin), 500.0)
+    for y, x, flux in zip(
+        random.uniform(0, sky.shape[0], 160),
+        random.uniform(0, sky.shape[1], 160),
+        random.pareto(1.5, 160) * 3000 + 2000,
+        strict=True,
+    ):
+        _add_star(sky, y, x, flux)
+    frames = []
+    for dy, dx in ((0, 0), shift):
+        seen = sky[margin + dy : margin + dy + height, margin + dx : margin + dx + width]
+        noisy = seen[:, :, None] + random.normal(0, 8.0, (height, width, 3))
+        frames.append(noisy.astype(np.float32))
+    return frames
+
+
+def _add_star(sky: npt.NDArray[np.float64], y: float, x: float, flux: float, sigma: float = 1.6) -> None:
+    reach = 8
+    top, left = max(0, int(y) - reach), max(0, int(x) - reach)
+    part = sky[top : int(y) + reach, left : int(x) + reach]
+    rows, columns = np.mgrid[top : top + part.shape[0], left : left + part.shape[1]]
+    part += flux / (2 * np.pi * sigma**2) * np.exp(-((rows - y) ** 2 + (columns - x) ** 2) / (2 * sigma**2))
+
+
+def read_footprint(outcome: Outcome, shift: tuple[int, int], shape: tuple[int, int] = (400, 480)) -> Footprint:
+    """Judge what became of the second of the two frames."""
+    files = outcome.result.get("aligned") or [None, None]
+    if files[1] is None:
+        return Footprint("not aligned", 0.0, 0.0, (0, 0))
+    aligned = np.load(files[1])
+    padded = aligned.shape[0] - shape[0], aligned.shape[1] - shape[1]
+    kept = np.isfinite(aligned).all(axis=2)
+    within = np.zeros(kept.shape, bool)
+    top, left = padded[0] // 2, padded[1] // 2
+    (y0, y1), (x0, x1) = (_overlap(length, by) for length, by in zip(shape, shift, strict=True))
+    within[top + y0 : top + y1, left + x0 : left + x1] = True
+    canvas = np.zeros(kept.shape, bool)
+    canvas[top : top + shape[0], left : left + shape[1]] = True
+    fractions = float(kept[within].mean()), float(kept[canvas & ~within].mean())
+    return Footprint(_verdict(*fractions), *fractions, padded)
+
+
+def _overlap(length: int, by: int) -> tuple[int, int]:
+    return max(0, by), min(length, length + by)
+
+
+def _verdict(kept_within: float, kept_outside: float) -> str:
+    if kept_within < 0.1:
+        return "wrong way round"
+    if kept_within > 0.9:
+        return "right" if kept_outside < 0.1 else "not blanked" if kept_outside > 0.9 else "neither"
+    return "neither"
+
+
+# ------------------------------------------------------------------------------------------------ master tiles
+
+
+def write_cache(path: Path, pixels: npt.NDArray[Any]) -> tuple[int, int, int]:
+    """Write a frame as ZeMosaic's Phase 1 caches it: float32, (H, W, 3), C-ordered.
+
+    Parameters
+    ----------
+    path : Path
+        An ``.npy`` file.
+    pixels : ndarray, (H, W) or (H, W, 3)
+        A frame without colour is the same in all three channels.
+
+    Returns
+    -------
+    (H, W, 3)
+    """
+    colour = pixels if pixels.ndim == 3 else np.repeat(pixels[:, :, None], 3, axis=2)
+    np.save(path, np.ascontiguousarray(colour, dtype=np.float32))
+    return colour.shape[0], colour.shape[1], 3
+
+
+def cache_entry(
+    path_raw: str,
+    cache: Path,
+    shape: Sequence[int],
+    index: int,
+    header: Iterable[Card],
+    wcs: Iterable[Card] | None = None,
+    **more: Any,
+) -> dict[str, Any]:
+    """Make an entry as ZeMosaic's Phase 1 does, coded for a job.
+
+    Parameters
+    ----------
+    path_raw : str
+        Name of the light.
+    cache : Path
+        Its pixels: an ``.npy`` file, float32, (H, W, 3).
+    shape : sequence of int
+        Of those.
+    index : int
+        Number of the frame in the run.
+    header, wcs : iterable of card
+        Its header; the cards of its WCS, the header's own where they are not given.
+    **more
+        Other keys, as they are.
+    """
+    cards = list(header)
+    return {
+        "path_raw": path_raw,
+        "path_preprocessed_cache": str(cache.absolute()),
+        "path_hotpix_mask": None,
+        "wcs": wcs_value(cards if wcs is None else wcs),
+        "header": header_value(cards),
+        "preprocessed_shape": coded(tuple(shape)),
+        "phase0_index": index,
+        **coded(more),
+    }
+
+
+def master_tile_job(
+    entries: Sequence[Mapping[str, Any]], tile_id: int, output: Path, arguments: Mapping[str, Any]
+) -> dict[str, Any]:
+    """Ask for one master tile.
+
+    Parameters
+    ----------
+    entries : sequence of dict
+        Those of `cache_entry`.
+    tile_id : int
+        Its number; ZeMosaic's begin at 0.
+    output : Path
+        An existing folder for ``master_tile_<id>.fits``.
+    arguments : mapping
+        The others, see `master_settings.tile_settings`.
+    """
+    return {
+        "kind": "master_tile",
+        "entries": list(entries),
+        "tile_id": tile_id,
+        "output": str(output.absolute()),
+        "arguments": coded({k: tuple(v) if isinstance(v, list) else v for k, v in arguments.items()}),
+        "rungs": [IMPORTED],
+    }
+
+
+@dataclass(frozen=True)
+class BuiltTile:
+    """A master tile that a checkout built.
+
+    Attributes
+    ----------
+    path : Path or None
+        The file; None where the tile failed.
+    wcs : list of (keyword, value, comment), or None
+        Of the master.
+    retry_groups : list of list of dict
+        Entries that are to be tried again.
+    told : dict
+        What a function that has ``tile_metadata`` says of the tile.
+    read_beside : tuple of str
+        Files that it read beside its modules, such as its user's settings.
+    cleanup_available : bool or None
+        Whether it could load its alt-az cleanup; without, tiles are built uncleaned, whatever their flag, and nothing
+        says so. None for a function that needs no such module.
+    cleanup_missing : str
+        Why it could not.
+    """
+
+    path: Path | None
+    wcs: list[list[Any]] | None
+    retry_groups: list[list[dict[str, Any]]]
+    told: dict[str, Any]
+    read_beside: tuple[str, ...]
+    cleanup_available: bool | None
+    cleanup_missing: str
+
+
+def read_master_tile(outcome: Outcome) -> BuiltTile:
+    """Read what became of a tile."""
+    result = outcome.result
+    path = result.get("master")
+    return BuiltTile(
+        None if path is None else Path(path),
+        result.get("wcs"),
+        result.get("retry_groups", []),
+        result.get("told", {}),
+        tuple(result.get("read_beside", ())),
+        result.get("cleanup", {}).get("available"),
+        result.get("cleanup", {}).get("why", ""),
+    )
