@@ -257,7 +257,7 @@ def test_a_link_is_never_written_through(name: str, folder: Path, capsys: pytest
 def test_a_file_in_the_place_of_a_folder_is_told(name: str, folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     put_foreign(folder / "new", [name])
     assert Ran(folder / "lights", folder / "new", "--force").code == 2
-    assert "stands where" in capsys.readouterr().err
+    assert f"'{name}' is no folder: name another one" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
