@@ -226,6 +226,7 @@ def test_ctrl_c_leaves_no_child_and_writes_what_is_known(tmp_path: Path) -> None
         encoding="utf-8",
     ) as process:
         _wait_for_the_child_of(process.pid, "tile_99")
+        time.sleep(0.3)  # it is seen while it is still being started
         process.send_signal(signal.SIGINT)
         stdout, stderr = process.communicate(timeout=60)
     assert process.returncode == 130, stderr

@@ -65,7 +65,7 @@ def test_the_same_seed_makes_the_same_files() -> None:
         ("subprocess.run([sys.executable, '-c', 'x = bytearray(600 << 20); x[::4096] = x[::4096]'])", "it took 6"),
         ("(folder / 'good' / 'new').touch(); print(json.dumps(report))", "it changed its input"),
         ("Path(tempfile.gettempdir(), 'x').touch(); print(json.dumps(report))", "it left temporary files: x"),
-        ("report['gating']['tiles'] = []; print(json.dumps(report))", "the good tile is not whole"),
+        ("report['results']['gating']['tiles'] = []; print(json.dumps(report))", "the good tile is not whole"),
         (
             "report['source']['unusable'] = [{'name': 'good/good_0.fit'}]; print(json.dumps(report))",
             "it calls good/good_0",
@@ -81,7 +81,8 @@ def test_the_fuzzer_finds_what_a_command_must_not_do(
     script = tmp_path / "command.py"
     script.write_text(
         "import json, os, subprocess, sys, tempfile, time\nfrom pathlib import Path\nfolder = Path(sys.argv[2])\n"
-        "report = {'source': {'unusable': []}, 'gating': {'tiles': [{'name': 'good', 'frames': 4}]}}\n" + code,
+        "report = {'source': {'unusable': []}, 'results': {'gating': {'tiles': []}}}\n"
+        "report['results']['gating']['tiles'] = [{'name': 'good', 'frames': 4}]\n" + code,
         encoding="utf-8",
     )
     monkeypatch.setattr(fuzz, "_SCRIPT", script)
