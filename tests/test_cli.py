@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -213,6 +214,15 @@ def test_a_reader_that_goes_away_is_no_error() -> None:
         assert process.wait(60) == 0
 
 
+@pytest.fixture
+def heeds_ctrl_c() -> Iterator[None]:
+    """Let processes heed an interrupt, also where the tests run in the background: there a shell has it ignored."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("heeds_ctrl_c")
 @pytest.mark.skipif(sys.platform == "win32", reason="Ctrl-C is sent by a signal of POSIX")
 def test_ctrl_c_leaves_no_child_and_writes_what_is_known(tmp_path: Path) -> None:
     write_group("mixed_by_tile", tmp_path / "lights", frames=3, shape=(64, 48))
@@ -226,7 +236,6 @@ def test_ctrl_c_leaves_no_child_and_writes_what_is_known(tmp_path: Path) -> None
         encoding="utf-8",
     ) as process:
         _wait_for_the_child_of(process.pid, "tile_99")
-        time.sleep(0.3)  # it is seen while it is still being started
         process.send_signal(signal.SIGINT)
         stdout, stderr = process.communicate(timeout=60)
     assert process.returncode == 130, stderr
