@@ -10,14 +10,18 @@ import contextlib
 import sys
 from collections.abc import Iterator
 from functools import cache
-from typing import Any, TextIO, cast
+from typing import TYPE_CHECKING, Any, TextIO, cast
 
-from .redaction import PrivateWords, private_words, redact_text
 from .wording import encodable, visible
+
+if TYPE_CHECKING:
+    from .redaction import PrivateWords
 
 
 def clean_line(text: str) -> str:
     """Give a line without what is private, and with what draws nothing, such as control characters, shown."""
+    from .redaction import redact_text  # a run that says nothing need not wait for it
+
     return visible(redact_text(text, _private()))
 
 
@@ -92,4 +96,6 @@ def _write_clean(stream: TextIO, line: str) -> None:
 @cache
 def _private() -> PrivateWords:
     """Find once what names the user and the machine."""
+    from .redaction import private_words
+
     return private_words()

@@ -11,9 +11,7 @@ from ..redaction import private_words
 from ..reports.environment import describe_environment
 from ..reports.redacted import redact_report
 from ..reports.report import Part, Report, assemble
-from ..zemosaic.functions_under_test import (
-    describe_functions_under_test,
-)
+from ..zemosaic.functions_under_test import describe_functions_under_test
 from .data import RunGating
 from .gate import gate_tiles
 from .tell import tell

@@ -184,13 +184,27 @@ def _cause_of_death(returncode: int, said: IO[bytes]) -> str:
 def how_it_ended(returncode: int) -> str:
     """Name the signal that ended a process, and its likely cause, or its exit code."""
     if returncode >= 0:
-        code = f"0x{returncode & 0xFFFFFFFF:08X}" if returncode > 0xFFFF else str(returncode)
+        code = exception_name(returncode) if returncode > 0xFFFF else str(returncode)
         return f"ended with exit code {code}"
-    try:
-        name = signal.Signals(-returncode).name
-    except ValueError:
-        name = f"signal {-returncode}"
-    return f"was killed by {name}: {_LIKELY_CAUSE.get(name, 'a fault in a compiled library, or another program')}"
+    name, cause = what_killed(returncode)
+    return f"was killed by {name}: {cause}"
+
+
+def what_killed(returncode: int) -> tuple[str, str]:
+    """Name the signal, or on Windows the exception, that ended a process, and its likely cause."""
+    if returncode > 0:
+        name = exception_name(returncode)
+    else:
+        try:
+            name = signal.Signals(-returncode).name
+        except ValueError:
+            name = f"signal {-returncode}"
+    return name, _LIKELY_CAUSE.get(name, "a fault in a compiled library, or another program")
+
+
+def exception_name(returncode: int) -> str:
+    """Write an exit code of Windows that stands for an exception as it is known."""
+    return f"0x{returncode & 0xFFFFFFFF:08X}"
 
 
 _LIKELY_CAUSE = {
@@ -199,4 +213,7 @@ _LIKELY_CAUSE = {
     "SIGSEGV": "a fault in a compiled library",
     "SIGBUS": "a file that was read became shorter, or a disk failed",
     "SIGXCPU": "a limit of processor time",
+    "0xC0000005": "a fault in a compiled library (access violation)",
+    "0xC0000017": "the system ran out of memory",
+    "0xC00000FD": "a stack overflow in a compiled library",
 }

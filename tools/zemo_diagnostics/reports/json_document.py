@@ -14,7 +14,7 @@ from importlib import resources
 from typing import Any, cast
 
 from .report import Report, count_findings, exit_code
-from .schema import members
+from .schema import member_names
 from .told import verdict
 
 SCHEMA_NAME = "zemo-diag-report"
@@ -81,4 +81,4 @@ def _plain(value: Any) -> Any:
 
 def _plain_object(value: Any) -> dict[str, Any]:
     """Give a dataclass as a dict: its fields, then its properties."""
-    return {name: _plain(getattr(value, name)) for name, _ in members(type(value))}
+    return {name: _plain(getattr(value, name)) for name in member_names(type(value))}

@@ -59,7 +59,7 @@ def render_markdown(report: Report) -> str:
     """
     told = sections(report)
     folds = [*(fold for section in told for fold in _folds(section)), *_unusable(report)]
-    text = "\n\n".join([*_summary(report), *_findings(report)])
+    text = "\n\n".join([*_summary(report, told), *_findings(report)])
     reserved = len(folds) * (_FOLD_MARKUP_BYTES + _LEAST_FOLD_BYTES)
     for left, section in _counting_down(told):
         share = (LIMIT_BYTES - size(text) - reserved) // left
@@ -75,11 +75,11 @@ def _counting_down(items: Sequence[T]) -> Iterator[tuple[int, T]]:
     return zip(range(len(items), 0, -1), items, strict=True)
 
 
-def _summary(report: Report) -> Iterator[str]:
+def _summary(report: Report, told: Sequence[Section]) -> Iterator[str]:
     """Say what it comes to, and what it was made with."""
     state = report_state(exit_code(report), [finding.level for finding in report.findings])
     yield f"## zemo-diag {prose(report.command)}"
-    yield f"**{state.value.capitalize()}: {prose(verdict(report))}**"
+    yield f"**{state.value.capitalize()}: {prose(verdict(report, told))}**"
     facts = [
         ("Folder", f"{code(report.source.folder)}: {prose(source_line(report))}"),
         ("Options", code(" ".join(option_words(report)), 1000)),

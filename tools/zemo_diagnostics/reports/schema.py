@@ -94,12 +94,16 @@ def strict(properties: Mapping[str, Schema]) -> Schema:
     return {"additionalProperties": False, "required": list(properties), "properties": dict(properties)}
 
 
+def member_names(kind: type[Any]) -> tuple[str, ...]:
+    """Name what a dataclass is written with: its fields, then its properties."""
+    return (*(field.name for field in fields(kind)), *(name for name, _ in properties_of(kind)))
+
+
 def members(kind: type[Any]) -> Iterator[tuple[str, Any]]:
-    """Give names and types of what a dataclass is written with: its fields, then its properties."""
+    """Give names and types of what a dataclass is written with."""
     hints = get_type_hints(kind)
-    yield from ((field.name, hints[field.name]) for field in fields(kind))
-    for name, member in properties_of(kind):
-        yield name, get_type_hints(member.fget)["return"]
+    hints |= {name: get_type_hints(member.fget)["return"] for name, member in properties_of(kind)}
+    yield from ((name, hints[name]) for name in member_names(kind))
 
 
 def properties_of(kind: type[Any]) -> list[tuple[str, property]]:

@@ -10,7 +10,7 @@ from rich.text import Text
 
 from .. import wording
 from ..redaction import map_strings
-from .document import Block, Column, Details, Facts, Grid, Line, Row, State, Table, Tone
+from .document import Block, Column, Details, Facts, Grid, Line, Row, Section, State, Table, Tone
 from .finding_groups import LEVEL_WORDS, FindingGroup, group_findings, report_state
 from .layout import Page, columns, draw, drawable, wrap
 from .levels import level_state
@@ -62,7 +62,7 @@ def _lines(report: Report, page: Page) -> Iterator[Text]:
         for block in map_strings(section, partial(drawable, unicode=page.unicode)).blocks:
             yield from _block(block, report, page)
     yield from _findings(report, page)
-    yield from _verdict(report, page)
+    yield from _verdict(report, told, page)
 
 
 def _header(report: Report, page: Page) -> Iterator[Text]:
@@ -247,11 +247,11 @@ def _finding(group: FindingGroup, page: Page) -> Iterator[Text]:
         yield from _say(f"to do: {remedy}", page, indent=6, hang=2)
 
 
-def _verdict(report: Report, page: Page) -> Iterator[Text]:
+def _verdict(report: Report, told: Sequence[Section], page: Page) -> Iterator[Text]:
     """Say what it comes to."""
     yield from _heading("Verdict")
     state = report_state(exit_code(report), [finding.level for finding in report.findings])
-    text = drawable(verdict(report), unicode=page.unicode)
+    text = drawable(verdict(report, told), unicode=page.unicode)
     yield from wrap(page.mark(state).append(f"  {text}", style="bold"), page, indent=2, hang=4)
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from ..wording import human_bytes, on_off, plural, share
 from .document import Section
 from .levels import tile_levels
@@ -15,14 +17,23 @@ def sections(report: Report) -> list[Section]:
     return [part.tell(part.data, tile_levels(report.findings, part.series)) for part in report.parts]
 
 
-def verdict(report: Report) -> str:
-    """Give the report's last line: what it comes to, and the count of findings."""
+def verdict(report: Report, told: Sequence[Section] | None = None) -> str:
+    """Give the report's last line: what it comes to, and the count of findings.
+
+    Parameters
+    ----------
+    report : Report
+        The report, already redacted.
+    told : sequence of Section, optional
+        Its sections, where they are at hand.
+    """
     counts = zip(count_findings(report), ("error", "warning", "note"), strict=True)
     found = ", ".join(plural(count, noun) for count, noun in counts if count)
-    told = [section.verdict for section in sections(report)] + [found or "no findings"]
+    parts = [section.verdict for section in (sections(report) if told is None else told)]
+    parts.append(found or "no findings")
     if report.interrupted:
-        told.append("interrupted: this is what was known by then")
-    return "; ".join(told)
+        parts.append("interrupted: this is what was known by then")
+    return "; ".join(parts)
 
 
 def source_line(report: Report) -> str:

@@ -11,7 +11,6 @@ import contextlib
 import json
 import os
 import shutil
-import signal
 import subprocess
 import threading
 import time
@@ -24,6 +23,7 @@ from typing import Any
 import psutil
 
 from ..errors import InputError
+from ..machine.child_process import what_killed
 from .process_tree import ProcessTree, process_tree
 
 RUNNER = Path(__file__).with_name("runner.py")
@@ -407,7 +407,7 @@ class _Watch:
         code = self._child.returncode
         said = _last_lines(stderr)
         if code < 0 or code > 0xFFFF:
-            name, cause = _signal_or_exception(code)
+            name, cause = what_killed(code)
             return Ending.KILLED, f"it was ended by {name}{self._meanwhile()}: {cause}"
         sentence = f"it ended itself with exit code {code} and no result{self._meanwhile()}"
         ending = Ending.IMPORT_FAILED if self._phase.startswith("importing") else Ending.KILLED
@@ -447,30 +447,6 @@ def _read_result(path: Path) -> dict[str, Any] | None:
 def _last_lines(text: str) -> str:
     lines = [line.strip() for line in text.splitlines() if line.strip()]
     return " | ".join(lines[-_LAST_LINES:])
-
-
-def _signal_or_exception(code: int) -> tuple[str, str]:
-    """Give the name of what killed a process, and the likely cause."""
-    if code > 0:
-        name = f"0x{code & 0xFFFFFFFF:08X}"
-    else:
-        try:
-            name = signal.Signals(-code).name
-        except ValueError:
-            name = f"signal {-code}"
-    return name, _LIKELY_CAUSE.get(name, "a fault in a compiled library, or another program")
-
-
-_LIKELY_CAUSE = {
-    "SIGKILL": "most likely the system ran out of memory; else somebody killed it",
-    "SIGTERM": "another program or the user asked it to end",
-    "SIGSEGV": "a fault in a compiled library",
-    "SIGBUS": "a file that was read became shorter, or a disk failed",
-    "SIGXCPU": "a limit of processor time",
-    "0xC0000005": "a fault in a compiled library (access violation)",
-    "0xC0000017": "the system ran out of memory",
-    "0xC00000FD": "a stack overflow in a compiled library",
-}
 
 
 def _written(scratch: Path, checkout: Path) -> tuple[str, ...]:
