@@ -162,9 +162,6 @@ class Builder:
         OutputError
             Naming the first of them.
         """
-        for name in (*RULES, PICTURES_NAME):
-            if (self.folder / name).exists() and not (self.folder / name).is_dir():
-                raise OutputError(in_the_way(self.folder, [name]))
         names = [picture_name(tile.tile_id) for tile in self.tiles]
         for rule in RULES:
             rooted = self._fingerprints[rule] if rule in self.options.rules else self._kept[rule]
