@@ -151,6 +151,26 @@ def cleanup_option(function: Function) -> Function:
     )(function)
 
 
+def zemosaic_options(function: Function) -> Function:
+    """Add the ZeMosaic that is examined, and who runs it."""
+    options = [
+        click.option(
+            "--zemosaic",
+            type=Folder(path_type=Path),
+            envvar="ZEMO_DIAG_ZEMOSAIC",
+            metavar="PATH",
+            help="Examine the ZeMosaic in this folder by running its functions; it is left as it is. "
+            "[env: ZEMO_DIAG_ZEMOSAIC]",
+        ),
+        click.option(
+            "--python",
+            metavar="INTERPRETER",
+            help="The Python that runs it, or a virtual environment. [default: one in PATH, else that of zemo-diag]",
+        ),
+    ]
+    return _decorated(function, options)
+
+
 def report_options(function: Function) -> Function:
     """Add the report's form and files where -o means something else."""
     return _decorated(function, [_format_option(), _report_files_option("--report")])

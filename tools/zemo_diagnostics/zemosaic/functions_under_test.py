@@ -104,9 +104,14 @@ def _is_installed() -> bool:
     return (_TOOLS / f"{WORKER}.py").is_file()
 
 
+def bundled_folder() -> Path:
+    """Give the folder where the modules under test belong."""
+    return _TOOLS if _is_installed() else _TOOLS.parent
+
+
 def _file_of(name: str) -> Path:
     """Give the file of a module under test."""
-    return (_TOOLS if _is_installed() else _TOOLS.parent) / f"{name}.py"
+    return bundled_folder() / f"{name}.py"
 
 
 @cache

@@ -20,6 +20,8 @@ _WINDOWS_LAYOUT = ("Scripts/python.exe",)
 _POSIX_LAYOUT = ("bin/python", "bin/python3")
 _USUAL_NAMES = (".venv", "venv", "env", ".env")
 
+_OURS = "the one that runs zemo-diag"
+
 _ASK_TIMEOUT_S = 60.0
 _MARK = "zemo-diag asks: "
 
@@ -87,8 +89,14 @@ def find_interpreter(
         if program is not None:
             return _asked(program, f"the virtual environment {environment.name} of the checkout")
         note = f"the virtual environment {environment.name} of the checkout has no Python for this system"
-    own = _asked(Path(sys.executable), "the one that runs zemo-diag")
+    own = _asked(Path(sys.executable), _OURS)
     return Interpreter(path=own.path, version=own.version, origin=own.origin, extra_paths=own.extra_paths, note=note)
+
+
+def own_interpreter() -> Interpreter:
+    """Give the Python that runs this, with all folders that it looks for packages in; it need not be asked."""
+    folders = tuple(folder for folder in sys.path if Path(folder).is_absolute() and Path(folder).is_dir())
+    return Interpreter(path=Path(sys.executable), version=sys.version_info[:3], origin=_OURS, extra_paths=folders)
 
 
 def _program(named: str, windows: bool) -> Path:
