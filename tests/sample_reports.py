@@ -8,7 +8,7 @@ from zemo_diagnostics.errors import UnusableFile
 from zemo_diagnostics.findings.find import find
 from zemo_diagnostics.gating.data import FrameMode, ModeCounts, RunGating, ShapeFrames, TelescopeFrames, TileGating
 from zemo_diagnostics.gating.run import gating_part
-from zemo_diagnostics.kappa_parity.data import Comparison, RunParity, TileParity, VariantRun, Verdict
+from zemo_diagnostics.kappa_parity.data import Comparison, RunParity, TileParity, Variant, VariantRun, Verdict
 from zemo_diagnostics.kappa_parity.run import parity_part
 from zemo_diagnostics.machine.child_process import RunStatus
 from zemo_diagnostics.masters.data import (
@@ -133,7 +133,7 @@ def gating_report() -> Report:
     )
 
 
-def variant_run(variant: str = "fullframe", extra: int = 1200 * MIB, **changes: object) -> VariantRun:
+def variant_run(variant: Variant = Variant.FULL_FRAME, extra: int = 1200 * MIB, **changes: object) -> VariantRun:
     base = VariantRun(
         variant=variant,
         status=RunStatus.OK,
@@ -199,7 +199,7 @@ def tile_parity(tile_id: int = 1, verdict: Verdict = Verdict.IDENTICAL) -> TileP
         debayered=True,
         raw_mosaic=False,
         no_signal=(),
-        runs=(variant_run(), variant_run("chunked", 98 * MIB, wall_s=10.1)),
+        runs=(variant_run(), variant_run(Variant.CHUNKED, 98 * MIB, wall_s=10.1)),
         comparison=None if verdict is Verdict.NOT_COMPARED else comparison(verdict),
         weights="none",
         kappa_low=3.0,
@@ -219,36 +219,57 @@ def killed_tile(tile_id: int = 2) -> TileParity:
     )
     apart = (UnusableFile("Light_x.fit", "its shape is 10 × 10, the tile's is 1920 × 1080 × 3"),)
     tile = tile_parity(tile_id, Verdict.NOT_COMPARED)
-    return replace(tile, used=19, left_out=apart, runs=(killed, variant_run("chunked", 98 * MIB)))
+    return replace(tile, used=19, left_out=apart, runs=(killed, variant_run(Variant.CHUNKED, 98 * MIB)))
 
 
 def partial_tile(tile_id: int = 1, *, whole: bool = True, **changes: object) -> TileParity:
     """A tile that was compared on its middle rows; the chunked stack took all of them, or was skipped there."""
-    band = replace(variant_run(), rows=(700, 1200)), replace(variant_run("chunked", 98 * MIB), rows=(700, 1200))
-    last = variant_run("chunked", 98 * MIB)
+    band = replace(variant_run(), rows=(700, 1200)), replace(variant_run(Variant.CHUNKED, 98 * MIB), rows=(700, 1200))
+    last = variant_run(Variant.CHUNKED, 98 * MIB)
     if not whole:
         last = VariantRun(
-            "chunked", RunStatus.SKIPPED, "it needs 400 MiB and 300 MiB are allowed", (0, 1920), 400 * MIB
+            variant=Variant.CHUNKED,
+            status=RunStatus.SKIPPED,
+            detail="it needs 400 MiB and 300 MiB are allowed",
+            rows=(0, 1920),
+            estimated_bytes=400 * MIB,
         )
     return replace(tile_parity(tile_id), runs=(*band, last), **changes)  # type: ignore[arg-type]
 
 
 def unread_tile(tile_id: int = 2) -> TileParity:
     """A tile whose frames made the child die that reads them beforehand."""
-    died = VariantRun("inspect", RunStatus.KILLED, "killed by SIGSEGV: a fault in a compiled library", (0, 0), 0)
+    died = VariantRun(
+        variant=Variant.INSPECT,
+        status=RunStatus.KILLED,
+        detail="killed by SIGSEGV: a fault in a compiled library",
+        rows=(0, 0),
+        estimated_bytes=0,
+    )
     return replace(tile_parity(tile_id, Verdict.NOT_COMPARED), runs=(died,))
 
 
 def partial_report() -> Report:
-    skipped = VariantRun("fullframe", RunStatus.SKIPPED, "not even one row of all frames fits", (0, 0), 5 * GIB)
-    none = replace(tile_parity(3, Verdict.NOT_COMPARED), runs=(skipped, variant_run("chunked", 98 * MIB)))
+    skipped = VariantRun(
+        variant=Variant.FULL_FRAME,
+        status=RunStatus.SKIPPED,
+        detail="not even one row of all frames fits",
+        rows=(0, 0),
+        estimated_bytes=5 * GIB,
+    )
+    none = replace(tile_parity(3, Verdict.NOT_COMPARED), runs=(skipped, variant_run(Variant.CHUNKED, 98 * MIB)))
     report = parity_report(partial_tile(1, whole=False), unread_tile(2), none)
     required = replace(report.result("parity"), whole_required=True)
     return replace(report, findings=find(source(), parity_part(required)))
 
 
 def parity_report(*tiles: TileParity, findings: tuple[Finding, ...] = ()) -> Report:
-    run = RunParity(tiles or (tile_parity(),), 12 * GIB, "free memory", "N × H × W × C × 4 bytes × 2")
+    run = RunParity(
+        tiles=tiles or (tile_parity(),),
+        memory_limit_bytes=12 * GIB,
+        memory_limit_source="free memory",
+        memory_formula="N × H × W × C × 4 bytes × 2",
+    )
     options = (("kappa_low", 3.0), ("kappa_high", 3.0), ("weights", "none"))
     return report_of(
         parity_part(run),

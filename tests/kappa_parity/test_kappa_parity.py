@@ -23,7 +23,7 @@ from zemo_diagnostics.grouped_folder import GroupingOptions
 from zemo_diagnostics.kappa_parity import compare_tiles as parity
 from zemo_diagnostics.kappa_parity.checks import smallest_stack_that_rejects
 from zemo_diagnostics.kappa_parity.compare_tiles import ParityOptions
-from zemo_diagnostics.kappa_parity.data import RunParity, TileParity, Verdict
+from zemo_diagnostics.kappa_parity.data import RunParity, TileParity, Variant, Verdict
 from zemo_diagnostics.kappa_parity.run import run_parity
 from zemo_diagnostics.kappa_parity.tell import run_name
 from zemo_diagnostics.machine import child_process
@@ -89,7 +89,7 @@ def spoil(monkeypatch: pytest.MonkeyPatch, variant: str, code: str) -> None:
     original = subprocess.Popen
     before = (
         "import json, pathlib, sys; job = json.loads(pathlib.Path(sys.argv[1]).read_text(encoding='utf-8'));"
-        f"spoiled = job.get('variant', job['kind']) == {variant!r}\n"
+        f"spoiled = job['variant'] == {variant!r}\n"
         f"if spoiled:\n {code}\n"
         "from zemo_diagnostics.kappa_parity import job_child; job_child.main(sys.argv[1])\n"
     )
@@ -106,7 +106,7 @@ def test_ten_frames_are_identical_with_both_peaks(folder: Path, weights: str) ->
     report = compare(folder, weights=weights)
     tile = only_tile(report)
     assert tile.verdict is Verdict.IDENTICAL
-    assert [run.variant for run in tile.runs] == ["fullframe", "chunked"]
+    assert [run.variant for run in tile.runs] == [Variant.FULL_FRAME, Variant.CHUNKED]
     for run in tile.runs:
         assert run.status is RunStatus.OK
         assert run.peak_rss_bytes is not None
@@ -178,7 +178,7 @@ def test_a_tile_too_large_for_memory_is_compared_on_a_band_and_exits_0(
     write_group("eq_only", tmp_path, frames=40, shape=(512, 256))
     report = compare(tmp_path, memory_limit_bytes=parity.PROCESS_BYTES + (80 << 20))
     tile = only_tile(report)
-    assert [run.variant for run in tile.runs] == ["fullframe", "chunked", "chunked"]
+    assert [run.variant for run in tile.runs] == [Variant.FULL_FRAME, Variant.CHUNKED, Variant.CHUNKED]
     full, band, whole = tile.runs
     assert full.rows == band.rows != whole.rows == (0, 512)
     assert 0 < full.rows[1] - full.rows[0] < 512
@@ -205,8 +205,8 @@ def test_a_tile_whose_whole_does_not_fit_even_chunked_says_so(tmp_path: Path, mo
     write_group("eq_only", tmp_path, frames=40, shape=(512, 256))
     original = parity._TileRun._need
 
-    def need(self: Any, variant: str, frames: int, shape: tuple[int, ...]) -> int:
-        return 1 << 40 if (variant, shape[0]) == ("chunked", 512) else original(self, variant, frames, shape)
+    def need(self: Any, variant: Variant, frames: int, shape: tuple[int, ...]) -> int:
+        return 1 << 40 if (variant, shape[0]) == (Variant.CHUNKED, 512) else original(self, variant, frames, shape)
 
     monkeypatch.setattr(parity._TileRun, "_need", need)
     report = compare(tmp_path, memory_limit_bytes=parity.PROCESS_BYTES + (80 << 20))
@@ -245,7 +245,7 @@ def test_a_child_that_dies_over_the_frames_is_a_finding_in_a_report_that_follows
     spoil(monkeypatch, "inspect", "import sys; sys.exit('a library said no')")
     report = compare(folder)
     (run,) = only_tile(report).runs
-    assert (run.variant, run.rows, run.status) == ("inspect", (0, 0), RunStatus.KILLED)
+    assert (run.variant, run.rows, run.status) == (Variant.INSPECT, (0, 0), RunStatus.KILLED)
     found = next(finding for finding in report.findings if finding.code == "ZD204")
     assert found.message == (
         "The child that reads the frames: ended with exit code 1 and no result: a library said no."
@@ -279,7 +279,7 @@ def test_dead_frames_weigh_nothing_in_both_variants(fixtures: Path, monkeypatch:
     monkeypatch.setattr(parity, "run_job", keep)
     tile = only_tile(compare(fixtures / "hard", weights="noise"))
     assert tile.verdict is Verdict.IDENTICAL
-    weights = [np.array(job["weights"]) for job in jobs if job["kind"] == "stack"]
+    weights = [np.array(job["weights"]) for job in jobs if job["variant"] != "inspect"]
     assert len(weights) == 2
     np.testing.assert_array_equal(weights[0], weights[1])
     dead = (weights[0].reshape(tile.used, -1) == 0).all(axis=1)

@@ -15,6 +15,8 @@ import pytest
 
 from zemo_diagnostics.demo.sample_groups import write_group
 from zemo_diagnostics.kappa_parity.compare_tiles import JOB_CHILD
+from zemo_diagnostics.kappa_parity.data import Variant
+from zemo_diagnostics.kappa_parity.job import Job, JobFrame
 from zemo_diagnostics.machine import child_process
 from zemo_diagnostics.machine.child_process import RunStatus, run_job
 
@@ -22,8 +24,15 @@ from zemo_diagnostics.machine.child_process import RunStatus, run_job
 @pytest.fixture
 def job(tmp_path: Path) -> dict[str, Any]:
     frames = write_group("eq_only", tmp_path / "frames", frames=2, shape=(16, 12))
-    described = [{"path": str(path), "pattern": ""} for path in frames]
-    return {"kind": "inspect", "frames": described, "window": [0, 0, 16, 12], "weights": "none"}
+    job = Job(
+        variant=Variant.INSPECT,
+        frames=tuple(JobFrame(str(path), None) for path in frames),
+        window=(0, 0, 16, 12),
+        kappa_low=3.0,
+        kappa_high=3.0,
+        chunk_rows=8,
+    )
+    return job.to_json()
 
 
 def stand_in(monkeypatch: pytest.MonkeyPatch, code: str) -> None:
@@ -60,10 +69,10 @@ def planted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return folder
 
 
-@pytest.mark.parametrize("kind", ["inspect", "stack"])
+@pytest.mark.parametrize("variant", ["inspect", "chunked"])
 @pytest.mark.parametrize("entry", [None, "", "planted"])
 def test_a_child_imports_neither_from_the_current_folder_nor_from_pythonpath(
-    kind: str,
+    variant: str,
     entry: str | None,
     planted: Path,
     job: dict[str, Any],
@@ -72,9 +81,9 @@ def test_a_child_imports_neither_from_the_current_folder_nor_from_pythonpath(
 ) -> None:
     if entry is not None:  # what `python -c` and `python -m` put first into the parent's own import path
         monkeypatch.setattr(sys, "path", [str(planted) if entry else "", *sys.path])
-    job |= {"kind": kind, "sigma_low": 3.0, "sigma_high": 3.0, "weights": "noise"}
-    if kind == "stack":
-        job |= {"variant": "chunked", "chunk_rows": 8, "stacked": str(tmp_path / "stacked.npy"), "weights": [[1], [3]]}
+    job |= {"variant": variant, "weigh": True}
+    if variant == "chunked":
+        job |= {"stacked": str(tmp_path / "stacked.npy"), "weights": [[1], [3]]}
     outcome = run_job(JOB_CHILD, job, tmp_path, timeout_s=60)
     assert (outcome.status, outcome.detail) == (RunStatus.OK, "")
     assert not (tmp_path / "ran").exists()
@@ -93,9 +102,9 @@ def test_a_child_that_would_import_another_numpy_ends_before_it_does(
     assert not (tmp_path / "ran").exists()
 
 
-def test_what_a_job_raises_is_its_result(tmp_path: Path) -> None:
-    outcome = run_job(JOB_CHILD, {"kind": "none such"}, tmp_path, timeout_s=60)
-    assert (outcome.status, outcome.detail) == (RunStatus.RAISED, "KeyError: 'none such'")
+def test_what_a_job_raises_is_its_result(job: dict[str, Any], tmp_path: Path) -> None:
+    outcome = run_job(JOB_CHILD, job | {"variant": "none such"}, tmp_path, timeout_s=60)
+    assert (outcome.status, outcome.detail) == (RunStatus.RAISED, "ValueError: 'none such' is not a valid Variant")
 
 
 @pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="signals of POSIX")

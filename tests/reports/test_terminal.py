@@ -36,7 +36,7 @@ from tests.sample_reports import (
 )
 from zemo_diagnostics import wording
 from zemo_diagnostics.errors import UnusableFile
-from zemo_diagnostics.kappa_parity.data import RunParity, Verdict
+from zemo_diagnostics.kappa_parity.data import RunParity, Variant, Verdict
 from zemo_diagnostics.kappa_parity.tell import ratio_sentence
 from zemo_diagnostics.machine.child_process import RunStatus
 from zemo_diagnostics.masters.data import MasterCards
@@ -398,7 +398,8 @@ def test_a_run_without_tiles_says_so() -> None:
     empty = replace(with_result(gating_report(), gating=run_gating()), findings=())
     lines = drawn(empty, 100)
     assert lines[lines.index("Tiles") + 1] == "  none"
-    parity = with_result(parity_report(), parity=RunParity((), 1 << 30, "free memory", "N"))
+    nothing = RunParity(tiles=(), memory_limit_bytes=1 << 30, memory_limit_source="free memory", memory_formula="N")
+    parity = with_result(parity_report(), parity=nothing)
     lines = drawn(parity, 60)
     assert lines[lines.index("Tiles") + 1] == "  none"
 
@@ -447,7 +448,7 @@ def test_an_empty_master_is_marked_so_whatever_the_findings_say() -> None:
 
 def test_rows_and_skipped_runs_are_told() -> None:
     skipped = variant_run(status=RunStatus.SKIPPED, detail="it needs 32.4 GiB, 12.0 GiB may be taken")
-    band = [variant_run(rows=(400, 800)), variant_run("chunked", rows=(400, 800))]
+    band = [variant_run(rows=(400, 800)), variant_run(Variant.CHUNKED, rows=(400, 800))]
     lines = drawn(parity_report(replace(tile_parity(), runs=(skipped, *band))), 100)
     assert "      full frame: skipped: it needs 32.4 GiB, 12.0 GiB may be taken" in lines
     assert any("full frame, rows 400 to 799 of 1920" in line for line in lines)
@@ -561,9 +562,9 @@ def test_ranges_and_first_few() -> None:
 
 
 def test_a_chunked_stack_that_takes_more_is_said_to() -> None:
-    tile = replace(tile_parity(), runs=(variant_run(extra=100 * MIB), variant_run("chunked", extra=250 * MIB)))
+    tile = replace(tile_parity(), runs=(variant_run(extra=100 * MIB), variant_run(Variant.CHUNKED, extra=250 * MIB)))
     assert ratio_sentence(tile) == "the chunked stack took 2.5 times the memory of the full frame"
-    small = replace(tile, runs=(variant_run(extra=MIB), variant_run("chunked", extra=MIB)))
+    small = replace(tile, runs=(variant_run(extra=MIB), variant_run(Variant.CHUNKED, extra=MIB)))
     assert ratio_sentence(small) == "the frames are too small for the two peaks to tell anything"
 
 

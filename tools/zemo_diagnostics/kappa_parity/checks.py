@@ -10,7 +10,7 @@ from ..findings.kinds import Found, check
 from ..machine.child_process import RunStatus
 from ..reports.report import Level
 from ..wording import plural
-from .data import RunParity, TileParity, Verdict
+from .data import RunParity, TileParity, Variant, Verdict
 from .tell import rows_words, verdict_words
 
 # A chunked run whose peak over its baseline is more than this part of the full frame's has no point.
@@ -31,7 +31,9 @@ def _ended(parity: RunParity, status: RunStatus) -> Iterator[Found]:
         for run in tile.runs:
             if run.status is status:
                 rows = f", rows {run.rows[0]} to {run.rows[1] - 1}" if run.rows[1] else ""
-                child = "child that reads the frames" if run.variant == "inspect" else f"{run.variant} child"
+                child = (
+                    "child that reads the frames" if run.variant is Variant.INSPECT else f"{run.variant.value} child"
+                )
                 yield Found(f"The {child}{rows}: {run.detail}.", tile.tile_id)
 
 
@@ -133,7 +135,7 @@ def full_frame_does_not_fit(parity: RunParity) -> Iterator[Found]:
     rows that fits, and the verdict holds for these rows alone; the chunked one also took the whole tile, where that
     fits."""
     for tile in parity.tiles:
-        full = next((run for run in tile.runs if run.variant == "fullframe"), None)
+        full = next((run for run in tile.runs if run.variant is Variant.FULL_FRAME), None)
         if full is None or all(run.status is RunStatus.SKIPPED for run in tile.runs):
             continue  # what could not be stacked at all is ZD213
         if full.status is RunStatus.SKIPPED:
@@ -241,7 +243,7 @@ def saves_no_memory(parity: RunParity) -> Iterator[Found]:
     """The chunked stack needed about as much memory as the full frame did on the same rows."""
     for tile in parity.tiles:
         peaks = {run.variant: run.peak_extra_bytes for run in reversed(tile.runs) if run.status is RunStatus.OK}
-        full, chunked = peaks.get("fullframe"), peaks.get("chunked")
+        full, chunked = peaks.get(Variant.FULL_FRAME), peaks.get(Variant.CHUNKED)
         if full and chunked and full > _MEASURABLE_BYTES and chunked > full * _POINTLESS_SHARE:
             yield Found(f"Peaks over baseline: {chunked >> 20} MiB chunked, {full >> 20} MiB full frame.", tile.tile_id)
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import prod
 from pathlib import Path
 from typing import Any
@@ -25,7 +25,8 @@ from ..machine.scratch import scratch_folder
 from ..progress import Say
 from ..zemosaic.functions_under_test import StackFunctions
 from .comparison import compare
-from .data import Comparison, TileParity, VariantRun
+from .data import Comparison, TileParity, Variant, VariantRun
+from .job import Job, job_frames
 
 # What the children run.
 JOB_CHILD = f"{__package__}.job_child"
@@ -43,7 +44,7 @@ MEMORY_FORMULA = (
 )
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class ParityOptions:
     """What shapes a comparison.
 
@@ -110,10 +111,11 @@ def compare_tiles(
     """
     for tile in tiles:
         with scratch_folder() as folder:
-            yield _TileRun(tile, functions, options, limit, folder, say).compare()
+            tile_run = _TileRun(tile=tile, functions=functions, options=options, limit=limit, folder=folder, say=say)
+            yield tile_run.compare()
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class _TileRun:
     """The comparison of one tile, step by step."""
 
@@ -128,9 +130,10 @@ class _TileRun:
         """Choose the frames, look at each, run the variants, and compare what they give."""
         chosen = choose_frames(self.tile.frames, self.options.max_frames)
         window = central_window(chosen.shape, self.options.crop)
-        inspected = self._job("inspect", "reading the frames", self._frames_job("inspect", chosen, window))
+        job = self._inspecting(chosen, window)
+        inspected = self._job("reading the frames", job)
         if inspected.status is not RunStatus.OK:
-            died = VariantRun("inspect", inspected.status, inspected.detail, (0, 0), 0)
+            died = _unmeasured(Variant.INSPECT, inspected.status, inspected.detail)
             return self._result(chosen, window, (died,), None, ())
         seen = inspected.result["frames"]
         chosen = chosen.without(
@@ -144,33 +147,35 @@ class _TileRun:
         )
         if not chosen.frames:
             return self._result(chosen, window, (), None, no_signal)
-        job = self._frames_job("stack", chosen, window) | {"weights": inspected.result["weights"]}
+        job = replace(job, frames=job_frames(chosen), weights=inspected.result["weights"])
         runs, comparison = self._run_variants(job, len(chosen.frames), chosen.shape[2:], window)
         return self._result(chosen, window, runs, comparison, no_signal)
 
     def _run_variants(
-        self, job: dict[str, Any], frames: int, channels: tuple[int, ...], window: Window
+        self, job: Job, frames: int, channels: tuple[int, ...], window: Window
     ) -> tuple[tuple[VariantRun, ...], Comparison | None]:
         """Run both variants where the full frame fits; the chunked one alone where it does not."""
         allowed = self._allowed()
         band = self._largest_band(frames, channels, window, allowed)
         runs = []
         if band is None:
-            need = self._need("fullframe", frames, (1, window[3], *channels))
+            need = self._need(Variant.FULL_FRAME, frames, (1, window[3], *channels))
             detail = f"not even one row of all frames fits: it needs {need >> 20} MiB, {allowed >> 20} MiB are allowed"
-            runs.append(VariantRun("fullframe", RunStatus.SKIPPED, detail, (0, 0), need))
-            return (*runs, self._run("chunked", job, frames, channels, window)), None
-        runs = [self._run(variant, job, frames, channels, band) for variant in ("fullframe", "chunked")]
+            runs.append(_unmeasured(Variant.FULL_FRAME, RunStatus.SKIPPED, detail, need=need))
+            return (*runs, self._run(Variant.CHUNKED, job, frames, channels, window)), None
+        runs = [self._run(variant, job, frames, channels, band) for variant in (Variant.FULL_FRAME, Variant.CHUNKED)]
         comparison = self._compared(runs)
         if band != window:
-            runs.append(self._run("chunked", job, frames, channels, window))
+            runs.append(self._run(Variant.CHUNKED, job, frames, channels, window))
         return tuple(runs), comparison
 
     def _largest_band(self, frames: int, channels: tuple[int, ...], window: Window, allowed: int) -> Window | None:
         """Give the whole window, or the largest central band of its rows on which the full frame fits."""
         top, left, height, width = window
         rows = bisect_right(
-            range(1, height + 1), allowed, key=lambda count: self._need("fullframe", frames, (count, width, *channels))
+            range(1, height + 1),
+            allowed,
+            key=lambda count: self._need(Variant.FULL_FRAME, frames, (count, width, *channels)),
         )
         if not rows:
             return None
@@ -181,16 +186,14 @@ class _TileRun:
         """Give the memory that a child may take now, bytes."""
         return min(self.limit.available_bytes, memory_allowed(self.options).available_bytes)
 
-    def _need(self, variant: str, frames: int, shape: tuple[int, ...]) -> int:
+    def _need(self, variant: Variant, frames: int, shape: tuple[int, ...]) -> int:
         """Estimate what a child takes for one variant, bytes."""
-        if variant == "chunked":
+        if variant is Variant.CHUNKED:
             return PROCESS_BYTES + self.functions.estimate_chunked_peak_bytes(frames, shape)
         held = frames * prod(shape) * 4
         return PROCESS_BYTES + held + self.functions.estimate_fullframe_peak_bytes(frames, shape)
 
-    def _run(
-        self, variant: str, job: dict[str, Any], frames: int, channels: tuple[int, ...], window: Window
-    ) -> VariantRun:
+    def _run(self, variant: Variant, job: Job, frames: int, channels: tuple[int, ...], window: Window) -> VariantRun:
         """Run one variant on one window, unless it cannot fit."""
         top, _, height, width = window
         need = self._need(variant, frames, (height, width, *channels))
@@ -198,10 +201,11 @@ class _TileRun:
         rows = (top, top + height)
         if need > allowed:
             detail = f"it needs {need >> 20} MiB and {allowed >> 20} MiB are allowed"
-            return VariantRun(variant, RunStatus.SKIPPED, detail, rows, need)
-        job = job | {"variant": variant, "window": window, "stacked": str(self._stacked_file(variant))}
-        outcome = self._job("stack", f"stacking {height} rows, {variant}", job)
-        return VariantRun(variant, outcome.status, outcome.detail, rows, need, **_measured(outcome))
+            return _unmeasured(variant, RunStatus.SKIPPED, detail, rows, need)
+        job = replace(job, variant=variant, window=window, stacked=str(self._stacked_file(variant)))
+        outcome = self._job(f"stacking {height} rows, {variant.value}", job)
+        ended = _unmeasured(variant, outcome.status, outcome.detail, rows, need)
+        return replace(ended, **_measured(outcome))
 
     def _compared(self, runs: Sequence[VariantRun]) -> Comparison | None:
         """Compare the two results, where both are there."""
@@ -211,34 +215,30 @@ class _TileRun:
         rejected = float(runs[0].rejected_pct or 0.0), float(runs[1].rejected_pct or 0.0)
         return compare(reference, candidate, rejected, atol=self.options.atol)
 
-    def _stacked_file(self, variant: str) -> Path:
-        return self.folder / f"{variant}.npy"
+    def _stacked_file(self, variant: Variant) -> Path:
+        return self.folder / f"{variant.value}.npy"
 
-    def _frames_job(self, kind: str, chosen: StackInput, window: Window) -> dict[str, Any]:
-        """Describe the frames and the options to a child."""
-        frames = [
-            {"path": str(frame.path.resolve()), "pattern": pattern or ""}
-            for frame, pattern in zip(chosen.frames, chosen.patterns, strict=True)
-        ]
-        return {
-            "kind": kind,
-            "frames": frames,
-            "window": window,
-            "sigma_low": self.options.kappa_low,
-            "sigma_high": self.options.kappa_high,
-            "chunk_rows": self.options.chunk_rows,
-            "weights": self.options.weights,
-        }
+    def _inspecting(self, chosen: StackInput, window: Window) -> Job:
+        """Describe the first look at the frames to a child."""
+        return Job(
+            variant=Variant.INSPECT,
+            frames=job_frames(chosen),
+            window=window,
+            kappa_low=self.options.kappa_low,
+            kappa_high=self.options.kappa_high,
+            chunk_rows=self.options.chunk_rows,
+            weigh=self.options.weights == "noise",
+        )
 
-    def _job(self, kind: str, what: str, job: dict[str, Any]) -> JobOutcome:
+    def _job(self, what: str, job: Job) -> JobOutcome:
         """Run a child for one job and tell how far it is."""
         title = f"tile {self.tile.tile_id}: {what}"
         self.say(title, 0.0)
-        folder = self.folder / kind
+        folder = self.folder / ("inspect" if job.variant is Variant.INSPECT else "stack")
         folder.mkdir(exist_ok=True)
         return run_job(
             JOB_CHILD,
-            job,
+            job.to_json(),
             folder,
             timeout_s=self.options.timeout_s,
             fraction_done=lambda part: self.say(title, part),
@@ -271,6 +271,13 @@ class _TileRun:
             kappa_low=self.options.kappa_low,
             kappa_high=self.options.kappa_high,
         )
+
+
+def _unmeasured(
+    variant: Variant, status: RunStatus, detail: str, rows: tuple[int, int] = (0, 0), need: int = 0
+) -> VariantRun:
+    """Note how a run ended, or why there was none, without anything measured."""
+    return VariantRun(variant=variant, status=status, detail=detail, rows=rows, estimated_bytes=need)
 
 
 def _measured(outcome: JobOutcome) -> dict[str, Any]:

@@ -43,7 +43,7 @@ def compare(
     if shapes[0] != shapes[1] or dtypes[0] != dtypes[1]:
         detail = f"shape or dtype differ: {shapes[0]} {dtypes[0]} against {shapes[1]} {dtypes[1]}"
         return Comparison(
-            Verdict.DIFFERENT, detail, atol, shapes, dtypes, 0, 0, 0, None, None, None, None, (), rejected_pct, 0
+            verdict=Verdict.DIFFERENT, detail=detail, atol=atol, shapes=shapes, dtypes=dtypes, rejected_pct=rejected_pct
         )
     nan_a, nan_b = np.isnan(reference), np.isnan(candidate)
     nan_mismatch = nan_a != nan_b

@@ -16,14 +16,22 @@ from ..machine.child_process import RunStatus
 MEASURABLE_PEAK_BYTES = 16 << 20
 
 
-@dataclass(frozen=True)
+class Variant(str, Enum):
+    """What a child runs: one of the stacks, or the look at the frames beforehand."""
+
+    INSPECT = "inspect"
+    FULL_FRAME = "fullframe"
+    CHUNKED = "chunked"
+
+
+@dataclass(frozen=True, kw_only=True)
 class VariantRun:
     """One variant of the stack, run once in a process of its own.
 
     Attributes
     ----------
-    variant : str
-        ``"fullframe"`` or ``"chunked"``; ``"inspect"`` where the child died that reads the frames beforehand.
+    variant : Variant
+        Which stack; INSPECT where the child died that reads the frames beforehand.
     status : RunStatus
         How it ended.
     detail : str
@@ -42,7 +50,7 @@ class VariantRun:
         As the stack returned it.
     """
 
-    variant: str
+    variant: Variant
     status: RunStatus
     detail: str
     rows: tuple[int, int]
@@ -75,7 +83,7 @@ class Verdict(str, Enum):
     DIFFERENT = "different"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Comparison:
     """How two stacked images differ, NaN places first.
 
@@ -114,19 +122,19 @@ class Comparison:
     atol: float
     shapes: tuple[str, str]
     dtypes: tuple[str, str]
-    samples: int
-    nan_mismatches: int
-    differing: int
-    max_abs: float | None
-    median_abs: float | None
-    max_ulp: int | None
-    bounding_box: tuple[int, int, int, int] | None
-    first_places: tuple[tuple[int, ...], ...]
+    samples: int = 0
+    nan_mismatches: int = 0
+    differing: int = 0
+    max_abs: float | None = None
+    median_abs: float | None = None
+    max_ulp: int | None = None
+    bounding_box: tuple[int, int, int, int] | None = None
+    first_places: tuple[tuple[int, ...], ...] = ()
     rejected_pct: tuple[float, float]
-    all_rejected: int
+    all_rejected: int = 0
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class TileParity:
     """Full frame against bands of rows on one tile.
 
@@ -215,14 +223,15 @@ class TileParity:
     def compared_runs(self) -> tuple[VariantRun, VariantRun] | None:
         """Find the two runs that the comparison is about: both variants, ended well, on the same rows."""
         ended = [run for run in self.runs if run.status is RunStatus.OK]
-        for full in ended:
+        full_frames = [run for run in ended if run.variant is Variant.FULL_FRAME]
+        for full in full_frames:
             for chunked in ended:
-                if (full.variant, chunked.variant) == ("fullframe", "chunked") and full.rows == chunked.rows:
+                if chunked.variant is Variant.CHUNKED and full.rows == chunked.rows:
                     return full, chunked
         return None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class RunParity:
     """The parity of a whole run.
 

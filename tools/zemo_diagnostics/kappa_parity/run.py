@@ -64,7 +64,13 @@ def run_parity(
     done: list[TileParity] = []
     limit = memory_allowed(options)
     interrupted = not take_until_interrupted(compare_tiles(tiles, load_stack_functions(), options, limit, say), done)
-    parity = RunParity(tuple(done), limit.available_bytes, limit.source, MEMORY_FORMULA, options.require_whole)
+    parity = RunParity(
+        tiles=tuple(done),
+        memory_limit_bytes=limit.available_bytes,
+        memory_limit_source=limit.source,
+        memory_formula=MEMORY_FORMULA,
+        whole_required=options.require_whole,
+    )
     part = parity_part(parity)
     report = assemble(
         "kappa-parity",

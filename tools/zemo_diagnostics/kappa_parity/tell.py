@@ -11,9 +11,13 @@ from ..reports.document import Column, Details, Facts, Grid, GridRow, Line, Row,
 from ..reports.levels import state_of
 from ..reports.report import Levels
 from ..wording import MISSING, duration, human_bytes, number, percent, plural, share
-from .data import Comparison, RunParity, TileParity, VariantRun, Verdict
+from .data import Comparison, RunParity, TileParity, Variant, VariantRun, Verdict
 
-VARIANT_WORDS = {"fullframe": "full frame", "chunked": "chunked", "inspect": "reading the frames"}
+_VARIANT_WORDS = {
+    Variant.INSPECT: "reading the frames",
+    Variant.FULL_FRAME: "full frame",
+    Variant.CHUNKED: "chunked",
+}
 
 # What `run_cells` gives.
 RUN_HEADS = ("over baseline", "in all", "estimated", "time", "rejected")
@@ -175,7 +179,7 @@ def peaks_words(tile: TileParity) -> str:
 
 def run_name(run: VariantRun, tile: TileParity) -> str:
     """Name a run: its variant, and its rows where it was not all of them."""
-    name, rows = VARIANT_WORDS.get(run.variant, run.variant), rows_words(run.rows, tile)
+    name, rows = _VARIANT_WORDS[run.variant], rows_words(run.rows, tile)
     return f"{name}, {rows}" if rows else name
 
 
