@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import sys
 import time
@@ -16,6 +17,7 @@ import pytest
 from zemo_diagnostics.zemosaic import jobs, runner
 from zemo_diagnostics.zemosaic.child import Ending, Line, Outcome
 
+from ..conftest import ROOT
 from .conftest import Run
 from .lookalikes import write_lookalike
 
@@ -432,6 +434,46 @@ def test_a_self_test_that_fails_is_told(run: Run, tmp_path: Path, body: str, sta
     worker = f"def _selftest_infer_group_eqmode():\n    {body}\n"
     outcome = run(write_lookalike(tmp_path / "z", worker=worker), jobs.selftests_job())
     assert outcome.result["selftests"]["_selftest_infer_group_eqmode"]["state"] == state
+
+
+@pytest.mark.parametrize(("body", "state"), [("assert infer([]) == 'UNKNOWN'", "failed"), ("infer([])", "passed")])
+def test_a_self_test_is_told_apart_from_one_that_cannot_fail(run: Run, tmp_path: Path, body: str, state: str) -> None:
+    infer = "def _infer_group_eqmode(group):\n    return 'UNKNOWN'\n"
+    body = body.replace("infer", "_infer_group_eqmode")
+    worker = f"{infer}\ndef _selftest_infer_group_eqmode():\n    {body}\n"
+    checkout = write_lookalike(tmp_path / "z", worker=worker)
+    both = jobs.batch_job([jobs.selftests_job(), jobs.selftests_job(sabotage=True)])
+    told = [answer.result["selftests"] for answer in jobs.read_batch(run(checkout, both))]
+    assert [one["_selftest_infer_group_eqmode"]["state"] for one in told] == ["passed", state]
+
+
+def test_of_several_jobs_in_one_process_each_has_its_own_end(run: Run, tmp_path: Path) -> None:
+    stack = tmp_path / "frames.stack.npy"
+    np.save(stack, np.arange(24.0).reshape(2, 3, 4))
+    asked = [
+        jobs.kappa_job("fallback", [stack], tmp_path / "s.npy", watch=True),
+        jobs.kappa_job("chunked", [stack], tmp_path / "s.npy"),
+        jobs.kappa_job("fallback", [stack], tmp_path / "s.npy", callback="raise"),
+    ]
+    outcome = run(write_lookalike(tmp_path / "z"), jobs.batch_job(asked))
+    answers = jobs.read_batch(outcome)
+    assert [answer.ending for answer in answers] == [Ending.OK, Ending.NOT_THERE, Ending.RAISED]
+    assert (answers[0].result["shape"], answers[0].result["frames_changed"]) == ([3, 4], False)
+    assert np.load(tmp_path / "s.npy").tolist() == (np.arange(12.0).reshape(3, 4) + 6).tolist()
+    assert len(outcome.steps) == 1
+
+
+def test_decisions_that_are_functions_are_asked_for(run: Run, tmp_path: Path) -> None:
+    runs = [(True, [[{"EQMODE": 1}], [{"EQMODE": 0}]])]
+    absent = run(write_lookalike(tmp_path / "z"), jobs.decide_job(runs))
+    assert (absent.ending, absent.detail) == (Ending.NOT_THERE, "zemosaic_worker.py has no summarize_eqmodes")
+    (tmp_path / "ours").mkdir()
+    for name in ("zemosaic_worker.py", "zemosaic_align_stack.py"):
+        shutil.copy(ROOT / name, tmp_path / "ours" / name)
+    for raising in (False, True):
+        told = run(tmp_path / "ours", jobs.decide_job(runs, raising=raising)).result["runs"][0]
+        assert (told["counts"], told["enabled"], told["tiles"]) == ([1, 1, 0, 2, True], True, [False, True])
+        assert [level for level, _ in told["said"]] == ["INFO", "DEBUG_DETAIL", "DEBUG_DETAIL"]
 
 
 def test_a_master_tile_is_asked_for_and_its_lines_are_kept(run: Run, tmp_path: Path) -> None:

@@ -388,15 +388,7 @@ class _Watch:
         """Give the ending and its sentence."""
         if self._timed_out:
             return Ending.TIMED_OUT, f"{self._timed_out} and was stopped{self._meanwhile()}"
-        if result is None:
-            return self._cause_of_death(stderr)
-        if "import_failed" in result:
-            return Ending.IMPORT_FAILED, result["import_failed"]
-        if "not_there" in result:
-            return Ending.NOT_THERE, result["not_there"]
-        if "raised" in result:
-            return Ending.RAISED, result["raised"]["told"]
-        return Ending.OK, ""
+        return self._cause_of_death(stderr) if result is None else ending_of(result)
 
     def _meanwhile(self) -> str:
         """Say what was going on, where that was not the job itself."""
@@ -412,6 +404,17 @@ class _Watch:
         sentence = f"it ended itself with exit code {code} and no result{self._meanwhile()}"
         ending = Ending.IMPORT_FAILED if self._phase.startswith("importing") else Ending.KILLED
         return ending, sentence + (f"; its last words: {said}" if said else "")
+
+
+def ending_of(result: dict[str, Any]) -> tuple[Ending, str]:
+    """Tell from a job's result how it ended, and the sentence of it."""
+    if "import_failed" in result:
+        return Ending.IMPORT_FAILED, result["import_failed"]
+    if "not_there" in result:
+        return Ending.NOT_THERE, result["not_there"]
+    if "raised" in result:
+        return Ending.RAISED, result["raised"]["told"]
+    return Ending.OK, ""
 
 
 class _Tail:

@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from .checkout import Checkout
-from .child import Outcome, Runnable
+from .child import Ending, Outcome, Runnable, ending_of
 from .interpreter import Interpreter
 
 LIFTED, IMPORTED = "lifted", "imported"
@@ -32,6 +32,28 @@ def runnable(checkout: Checkout, interpreter: Interpreter) -> Runnable:
         checkout=checkout.folder,
         modules_only=checkout.installed,
     )
+
+
+# ------------------------------------------------------------------------------------------------- many at once
+
+
+def batch_job(jobs: Sequence[Mapping[str, Any]], rungs: Sequence[str] = _LADDER) -> dict[str, Any]:
+    """Ask for several jobs to be done in one process, which gets its functions by these rungs."""
+    return {"kind": "batch", "jobs": [dict(job) for job in jobs], "rungs": list(rungs)}
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What became of one job of several: how it ended, the sentence of it, and what it found."""
+
+    ending: Ending
+    detail: str
+    result: dict[str, Any]
+
+
+def read_batch(outcome: Outcome) -> tuple[Answer, ...]:
+    """Read what became of each job; empty where the process did not do all of them."""
+    return tuple(Answer(*ending_of(result), result) for result in outcome.result.get("results", ()))
 
 
 # ------------------------------------------------------------------------------------------------------ values
@@ -147,6 +169,27 @@ def read_modes(outcome: Outcome) -> tuple[InferredMode, ...]:
     )
 
 
+def decide_job(
+    runs: Sequence[tuple[bool, Sequence[Sequence[Any]]]], *, raising: bool = False, rungs: Sequence[str] = _LADDER
+) -> dict[str, Any]:
+    """Ask what is decided over runs and their tiles: released versions do it within a longer function.
+
+    Parameters
+    ----------
+    runs : sequence of (requested, groups)
+        Whether the user asked for cleanup, and the entries of each tile.
+    raising : bool, keyword-only
+        Whether the progress callback raises.
+    rungs : sequence of str, keyword-only
+        The ladder.
+    """
+    asked = [
+        {"requested": requested, "groups": [[coded(e) for e in group] for group in groups], "raising": raising}
+        for requested, groups in runs
+    ]
+    return {"kind": "decide", "runs": asked, "rungs": list(rungs)}
+
+
 # ------------------------------------------------------------------------------------------------- kappa-sigma
 
 
@@ -160,6 +203,7 @@ def kappa_job(
     sigma: tuple[float, float] = (3.0, 3.0),
     chunk_rows: int | None = None,
     callback: str | None = None,
+    watch: bool = False,
     rungs: Sequence[str] = _LADDER,
 ) -> dict[str, Any]:
     """Ask for a stack.
@@ -169,7 +213,7 @@ def kappa_job(
     function : {"fallback", "fullframe", "chunked"}
         Which of the kappa functions.
     frames : sequence of Path
-        ``.npy`` files, (H, W) or (H, W, C).
+        ``.npy`` files, (H, W) or (H, W, C); one whose name ends in ``.stack.npy`` holds many frames, (N, H, W[, C]).
     stacked : Path
         The ``.npy`` file that the result goes to.
     hand_over : {"float32", "as they are", "lazy", "array", "generator"}, keyword-only
@@ -182,6 +226,8 @@ def kappa_job(
         For ``"chunked"``; its own default where it is not given.
     callback : {None, "count", "raise"}, keyword-only
         The progress callback.
+    watch : bool, keyword-only
+        Whether to see if the frames are changed; not for ``"generator"``.
     rungs : sequence of str, keyword-only
         The ladder.
     """
@@ -196,6 +242,7 @@ def kappa_job(
         "sigma_high": sigma[1],
         "chunk_rows": chunk_rows,
         "callback": callback,
+        "watch": watch,
         "rungs": list(rungs),
     }
 
@@ -203,9 +250,12 @@ def kappa_job(
 # --------------------------------------------------------------------------------------------- tests and imports
 
 
-def selftests_job(rungs: Sequence[str] = _LADDER) -> dict[str, Any]:
-    """Ask for the checkout's own tests: each answers a state (passed, failed, raised, absent) and a detail."""
-    return {"kind": "selftests", "rungs": list(rungs)}
+def selftests_job(*, sabotage: bool = False, rungs: Sequence[str] = _LADDER) -> dict[str, Any]:
+    """Ask for the checkout's own tests: each answers a state (passed, failed, raised, absent) and a detail.
+
+    Where `sabotage` is set, what they test is made wrong before: a test that then passes tests nothing.
+    """
+    return {"kind": "selftests", "sabotage": sabotage, "rungs": list(rungs)}
 
 
 def import_job(module: str, *, guarded: bool = True) -> dict[str, Any]:
@@ -271,9 +321,21 @@ def footprint_frames(shift: tuple[int, int], shape: tuple[int, int] = (400, 480)
     -------
     list of two float32 ndarray, (H, W, 3)
     """
+    return dithered_frames(((0, 0), shift), shape, seed)
+
+
+def dithered_frames(
+    shifts: Sequence[tuple[int, int]], shape: tuple[int, int] = (400, 480), seed: int = 7
+) -> list[Pixels]:
+    """Make frames of one star field, pixel [y, x] of each showing what [y + dy, x + dx] of an unshifted one does.
+
+    Returns
+    -------
+    list of float32 ndarray, (H, W, 3)
+    """
     random = np.random.default_rng(seed)
     height, width = shape
-    margin = max(map(abs, shift))
+    margin = max(abs(by) for shift in shifts for by in shift)
     sky = np.full((height + 2 * margin, width + 2 * margin), 500.0)
     for y, x, flux in zip(
         random.uniform(0, sky.shape[0], 160),
@@ -283,7 +345,7 @@ def footprint_frames(shift: tuple[int, int], shape: tuple[int, int] = (400, 480)
     ):
         _add_star(sky, y, x, flux)
     frames = []
-    for dy, dx in ((0, 0), shift):
+    for dy, dx in shifts:
         seen = sky[margin + dy : margin + dy + height, margin + dx : margin + dx + width]
         noisy = seen[:, :, None] + random.normal(0, 8.0, (height, width, 3))
         frames.append(noisy.astype(np.float32))

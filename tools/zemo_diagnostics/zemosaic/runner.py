@@ -529,11 +529,12 @@ class Functions:
         self._events = events
         self._trees: dict[Path, ast.Module] = {}
         self._imported: dict[str, types.ModuleType] = {}
+        self._got: dict[str, Callable[..., Any]] = {}
         self.steps: list[Result] = []
         self.stubbed: list[str] = []
 
-    def get(self, name: str) -> Callable[..., Any]:
-        """Give a function of the checkout.
+    def get(self, name: str, home: str | None = None) -> Callable[..., Any]:
+        """Give a function of the checkout; its module need not be named where `HOMES` does.
 
         Raises
         ------
@@ -542,39 +543,46 @@ class Functions:
         ImportFailed
             The last rung needed a module that cannot be imported.
         """
-        home = HOMES[name]
+        if name not in self._got:
+            self._got[name] = self._climb(name, home or HOMES[name])
+        return self._got[name]
+
+    def _climb(self, name: str, home: str) -> Callable[..., Any]:
+        """Get a function by the first rung that holds."""
         if not (self._checkout / f"{home}.py").is_file():
             raise NotThere(f"the checkout has no {home}.py")
         for rung in self._rungs:
+            step = {"function": name, "module": home, "rung": rung, "ok": True, "why": ""}
             try:
-                function = self._lifted(name) if rung == "lifted" else getattr(self.module(home), name, None)
+                function = self._lifted(name, home) if rung == "lifted" else getattr(self.module(home), name, None)
             except CannotLift as error:
-                self._step(name, rung, str(error))
+                self.steps.append({**step, "ok": False, "why": str(error)})
                 continue
             if not callable(function):
                 raise NotThere(f"{home}.py has no {name}")
-            self._step(name, rung, "")
+            self.steps.append(step)
             return function  # type: ignore[no-any-return]
         raise NotThere(self.steps[-1]["why"])
 
-    def _step(self, name: str, rung: str, why: str) -> None:
-        self.steps.append({"function": name, "module": HOMES[name], "rung": rung, "ok": not why, "why": why})
-
-    def _lifted(self, name: str) -> Any:
+    def _lifted(self, name: str, home: str) -> Any:
         """Lift a function; None where its module does not define it in any way."""
-        source = self._checkout / f"{HOMES[name]}.py"
+        source = self._checkout / f"{home}.py"
         if source not in self._trees:
             self._trees[source] = _parsed(source)
         return lift(source, name, self._trees[source])
+
+    def make_copy(self) -> None:
+        """Copy the checkout, once, and let its modules be found."""
+        if not self.copy.exists():
+            self._events.phase("copying the checkout")
+            copy_checkout(self._checkout, self.copy, self._modules_only)
+            sys.path.insert(0, str(self.copy))
 
     def module(self, name: str) -> types.ModuleType:
         """Import a module from a copy of the checkout."""
         if name in self._imported:
             return self._imported[name]
-        if not self.copy.exists():
-            self._events.phase("copying the checkout")
-            copy_checkout(self._checkout, self.copy, self._modules_only)
-            sys.path.insert(0, str(self.copy))
+        self.make_copy()
         if name == WORKER and importlib.util.find_spec("zarr") is None:
             zarr = types.ModuleType("zarr")  # needed to import, used in other phases alone
             zarr.__version__ = "3.0.0"  # type: ignore[attr-defined]
@@ -654,6 +662,7 @@ def _import(job: Job, functions: Functions, events: Events) -> Result:
     """Import one module, and say what that leaves behind."""
     if not job["guarded"]:
         logging.getLogger(_LOGGER).handlers.clear()
+    functions.make_copy()
     before = set(threading.enumerate())
     with events.opened_files() as opened:
         _, took = measured(lambda: functions.module(job["module"]), events)
@@ -706,19 +715,31 @@ def _kappa(job: Job, functions: Functions, events: Events) -> Result:
     if job["callback"] is not None:
         options["progress_callback"] = _callback(job["callback"], said, events)
     frames = _handed_over(job["frames"], job["hand_over"])
+    before = _bytes_of(frames) if job["watch"] else None
     (stacked, rejected_pct), took = measured(lambda: stack(frames, **options), events)
     np.save(job["stacked"], stacked)
     kind = {"dtype": str(getattr(stacked, "dtype", type(stacked).__name__)), "shape": list(np.shape(stacked))}
-    return {"rejected_pct": plain(rejected_pct), "callbacks": len(said), "said": said[:20], **kind, **took}
+    changed = before is not None and _bytes_of(frames) != before
+    told = {"callbacks": len(said), "said": said[:20], "frames_changed": changed}
+    return {"rejected_pct": plain(rejected_pct), **told, **kind, **took}
+
+
+def _bytes_of(frames: Any) -> list[bytes]:
+    return [frame.tobytes() for frame in frames]
 
 
 def _handed_over(paths: Sequence[str], how: str) -> Any:
-    """Open frames as a function wants them: lists of arrays in memory or of memory maps, one array, a generator."""
+    """Open frames as a function wants them: lists of arrays in memory or of memory maps, one array, a generator.
+
+    A path that ends in ``.stack.npy`` holds many frames, along its first axis.
+    """
     import numpy as np
 
+    opened = (np.load(path, mmap_mode="r" if how == "lazy" else None) for path in paths)
+    pairs = zip(paths, opened, strict=True)  # one at a time: a generator holds no more
+    frames = (frame for path, array in pairs for frame in (array if path.endswith(".stack.npy") else [array]))
     if how == "lazy":
-        return [np.load(path, mmap_mode="r") for path in paths]
-    frames = (np.load(path) for path in paths)
+        return list(frames)
     if how == "generator":
         return frames
     if how == "array":
@@ -738,16 +759,33 @@ def _callback(how: str, said: list[str], events: Events) -> Callable[..., None]:
     return callback
 
 
-def _selftests(_job: Job, functions: Functions, events: Events) -> Result:
-    """Run the self-tests that the checkout has."""
-    return {"selftests": {name: _selftest(name, functions, events) for name in SELFTESTS}}
+# What each self-test is about, and how that is made wrong, to see whether the test notices.
+_SABOTAGE: dict[str, tuple[str, Callable[..., Any]]] = {
+    SELFTESTS[0]: ("_infer_group_eqmode", lambda _right, _group: "EQ"),
+    SELFTESTS[1]: (KAPPA["chunked"], lambda right, *given, **options: _nudged(*right(*given, **options))),
+}
 
 
-def _selftest(name: str, functions: Functions, events: Events) -> Result:
+def _nudged(stacked: Any, rejected_pct: Any) -> tuple[Any, Any]:
+    """Make a stack that is wrong by more than any tolerance."""
+    return stacked + 1, rejected_pct
+
+
+def _selftests(job: Job, functions: Functions, events: Events) -> Result:
+    """Run the self-tests that the checkout has; where asked, with what they test made wrong."""
+    return {"selftests": {name: _selftest(name, functions, events, job["sabotage"]) for name in SELFTESTS}}
+
+
+def _selftest(name: str, functions: Functions, events: Events, sabotage: bool) -> Result:
     try:
         test = functions.get(name)
     except (NotThere, ImportFailed) as error:
         return {"state": "absent", "detail": str(error)}
+    tested, wrong = _SABOTAGE[name]
+    if sabotage:
+        if tested not in test.__globals__:
+            return {"state": "absent", "detail": f"it does not use {tested}"}
+        test.__globals__[tested] = functools.partial(wrong, test.__globals__[tested])
     events.phase("call")
     try:
         returned = test()
@@ -823,7 +861,55 @@ def _retried(entry: Any) -> Any:
     return plain(kept)
 
 
+def _decide(job: Job, functions: Functions, events: Events) -> Result:
+    """Ask what is decided over runs and their tiles, and what is logged of it, where that is done by functions."""
+    names = (
+        "summarize_eqmodes", "decide_global_altaz_cleanup", "decide_tile_altaz_cleanup", "log_run_cleanup",
+        "log_tile_cleanup",
+    )  # fmt: skip
+    summarize, decide_run, decide_tile, log_run, log_tile = (functions.get(name, WORKER) for name in names)
+    events.phase("call")
+    runs = []
+    for run in job["runs"]:
+        groups = [decoded(group) for group in run["groups"]]
+        said: list[list[str]] = []
+        callback = _noting(said, raising=run["raising"])
+        summary = summarize([entry for group in groups for entry in group])
+        decided = decide_run(run["requested"], summary)
+        log_run(summary, decided, callback)
+        tiles = []
+        for tile_id, group in enumerate(groups):
+            tile = decide_tile(tile_id, group, decided.effective)
+            log_tile(tile, callback)
+            tiles.append(plain(tile.tile_enabled))
+        counts = [plain(getattr(summary, name)) for name in ("eq", "altaz", "unknown", "total", "contains_altaz")]
+        runs.append({"counts": counts, "enabled": plain(decided.effective), "tiles": tiles, "said": said})
+    return {"runs": runs}
+
+
+def _noting(said: list[list[str]], *, raising: bool) -> Callable[..., None]:
+    """Make a progress callback that notes (level, message)."""
+
+    def callback(message: Any, _progress: Any = None, level: Any = "", **_extra: Any) -> None:
+        said.append([_text(level), _text(message)])
+        if raising:
+            raise RuntimeError("a progress callback that raises")
+
+    return callback
+
+
+def _batch(job: Job, functions: Functions, events: Events) -> Result:
+    """Do several jobs in this one process; each has its own result, or its own failure."""
+    results = []
+    for index, one in enumerate(job["jobs"]):
+        events.phase(f"doing job {index}")
+        results.append(done(one, functions, events))
+    return {"results": results}
+
+
 _JOBS: dict[str, Callable[[Job, Functions, Events], Result]] = {
+    "batch": _batch,
+    "decide": _decide,
     "import": _import,
     "infer": _infer,
     "kappa": _kappa,
@@ -848,17 +934,22 @@ def _tracebacks(error: BaseException) -> Iterator[tuple[str, int]]:
         trace = trace.tb_next
 
 
-def do(job: Job, events: Events) -> Result:
+def done(job: Job, functions: Functions, events: Events) -> Result:
     """Do a job; how it failed is a result too."""
-    functions = Functions(job, events)
     try:
-        result = _JOBS[job["kind"]](job, functions, events)
+        return _JOBS[job["kind"]](job, functions, events)
     except ImportFailed as error:
-        result = {"import_failed": str(error)}
+        return {"import_failed": str(error)}
     except NotThere as error:
-        result = {"not_there": str(error)}
+        return {"not_there": str(error)}
     except BaseException as error:  # noqa: BLE001 - SystemExit too: whatever foreign code raises is the result
-        result = {"raised": raised(error)}
+        return {"raised": raised(error)}
+
+
+def do(job: Job, events: Events) -> Result:
+    """Do the job that this process was started for, and tell how its functions were got."""
+    functions = Functions(job, events)
+    result = done(job, functions, events)
     lost = max(0, events.lines - _MOST_LINES)
     return {**result, "steps": functions.steps, "stubbed": functions.stubbed, "lines_not_kept": lost}
 

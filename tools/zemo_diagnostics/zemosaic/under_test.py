@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from .checkout import Checkout, inspect_checkout
@@ -36,8 +36,9 @@ class UnderTest:
 
     @property
     def runnable(self) -> Runnable:
-        """Where its jobs run."""
-        return runnable(self.checkout, self.interpreter)
+        """Where its jobs run; beside the tool's own modules lies nothing else of ZeMosaic's."""
+        where = runnable(self.checkout, self.interpreter)
+        return replace(where, modules_only=True) if self.bundled else where
 
     def told(self) -> str:
         """Give it as a phrase for a report, without a path."""
