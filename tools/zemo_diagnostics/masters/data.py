@@ -142,6 +142,79 @@ class CoreHoles:
     first_places: tuple[tuple[int, int], ...]
 
 
+@dataclass(frozen=True, kw_only=True)
+class Padding:
+    """The frame within a master that ZeMosaic padded to a square.
+
+    Attributes
+    ----------
+    side : int
+        Of the square, pixels.
+    top, left : int
+        Rows above the frame and columns to the left of it.
+    height, width : int
+        Of the frame, pixels.
+    """
+
+    side: int
+    top: int
+    left: int
+    height: int
+    width: int
+
+    @property
+    def padding_pixels(self) -> int:
+        """Pixels of the canvas outside the frame."""
+        return self.side**2 - self.height * self.width
+
+    @property
+    def fraction(self) -> float:
+        """Part of the canvas that is padding."""
+        return self.padding_pixels / self.side**2
+
+    @property
+    def rows(self) -> slice:
+        """The frame's rows."""
+        return slice(self.top, self.top + self.height)
+
+    @property
+    def columns(self) -> slice:
+        """The frame's columns."""
+        return slice(self.left, self.left + self.width)
+
+
+# What is left of a true stack, after its reference frame is taken off, is never so little (0.58 of two frames).
+ONE_FRAME_RESIDUAL = 0.2
+
+
+@dataclass(frozen=True)
+class OneFrame:
+    """A master against its reference frame.
+
+    Attributes
+    ----------
+    frames : int
+        Frames that the master says it is made of.
+    scale : float
+        The master is about the reference × this, and a constant.
+    residual_ratio : float
+        Noise of what is left after that is taken off, in units of the reference's noise × scale; the largest of the
+        channels.
+    compared : int
+        Pixels that were compared.
+    """
+
+    frames: int
+    scale: float
+    residual_ratio: float
+    compared: int
+
+    @property
+    def is_one_frame(self) -> bool:
+        """Whether a master of two frames or more holds the light of one."""
+        return self.frames >= 2 and self.residual_ratio < ONE_FRAME_RESIDUAL
+
+
 @dataclass(frozen=True)
 class TileMaster:
     """One master tile, measured.
