@@ -7,11 +7,15 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import click
 import jsonschema
 import pytest
 
+import zemo_diag
+from tests.conftest import FIXTURES
 from tests.sample_reports import NASTY, SAMPLES, finding, gating_report, report_of, source
-from zemo_diagnostics.errors import EXIT_FINDINGS, OutputError
+from zemo_diagnostics.command_options import output_options
+from zemo_diagnostics.errors import EXIT_FINDINGS, EXIT_USAGE
 from zemo_diagnostics.redaction import PrivateWords
 from zemo_diagnostics.reports import formats
 from zemo_diagnostics.reports.document import (
@@ -27,13 +31,12 @@ from zemo_diagnostics.reports.document import (
     Table,
     Tone,
 )
-from zemo_diagnostics.reports.formats import FORMATS, Format, format_named, format_of_suffix
+from zemo_diagnostics.reports.formats import FORMATS, Format, format_named
 from zemo_diagnostics.reports.levels import state_of
-from zemo_diagnostics.reports.outputs import check_output_paths, write_report
+from zemo_diagnostics.reports.outputs import check_output_paths, deliver
 from zemo_diagnostics.reports.redacted import redact_report
 from zemo_diagnostics.reports.report import Level, Levels, Part, Report, exit_code
 from zemo_diagnostics.reports.report_schema import report_schema
-from zemo_diagnostics.reports.stdout import print_report
 from zemo_diagnostics.reports.told import sections, verdict
 
 
@@ -180,18 +183,48 @@ def test_what_the_toy_command_found_is_in_every_format(form: Format) -> None:
         assert words in text.replace("&#39;", "'")
 
 
-def test_the_toy_format_is_found_where_the_others_are(
+@click.command("toy")
+@output_options
+def command(form: str, outputs: tuple[Path, ...], force: bool, quiet: bool) -> int:
+    """Weigh a stone and a feather."""
+    del quiet
+    check_output_paths(outputs, force=force)
+    return deliver(toy_report(), form, outputs, force)
+
+
+@pytest.fixture
+def toy_command(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(zemo_diag.cli.commands, "toy", command)
+
+
+@pytest.mark.usefixtures("toy_command")
+@pytest.mark.parametrize("form", [*FORMATS, TOY], ids=lambda form: form.name)
+def test_the_command_line_takes_the_toy_command_and_format(
+    form: Format, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / f"r{form.suffix.upper()}"
+    assert zemo_diag.run(["toy", "--format", form.name, "-o", str(file)]) == EXIT_FINDINGS
+    printed = capsys.readouterr().out
+    assert printed == file.read_text(encoding="utf-8") == form.render(toy_report())
+
+
+def test_a_command_of_the_tools_own_takes_the_toy_format(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    folder = FIXTURES / "eq_only"
+    assert zemo_diag.run(["gating", str(folder), "-q", "--format", TOY.name, "-o", str(tmp_path / "r.toy")]) == 0
+    printed = capsys.readouterr().out
+    assert printed == (tmp_path / "r.toy").read_text(encoding="utf-8")
+    assert "\n= Gating\n" in printed
+
+
+@pytest.mark.usefixtures("toy_command")
+def test_without_the_toy_format_the_command_line_names_the_others(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert format_named("outline") is format_of_suffix(".TOY") is TOY
-    write_report(toy_report(), tmp_path / "r.toy", force=False)
-    text = (tmp_path / "r.toy").read_text(encoding="utf-8")
-    assert text == render_toy(toy_report())
-    print_report(toy_report(), "outline")
-    assert capsys.readouterr().out == text
     monkeypatch.setattr(formats, "FORMATS", FORMATS)
-    with pytest.raises(OutputError, match=r"end it in \.json, \.md, \.txt$"):
-        check_output_paths([tmp_path / "s.toy"], force=False)
+    assert zemo_diag.run(["toy", "--format", TOY.name]) == EXIT_USAGE
+    assert "'outline' is not one of 'terminal', 'json', 'markdown'" in capsys.readouterr().err
+    assert zemo_diag.run(["toy", "-o", str(tmp_path / "s.toy")]) == EXIT_USAGE
+    assert "end it in .json, .md, .txt" in capsys.readouterr().err
 
 
 def test_the_toy_command_is_marked_and_ends_as_its_findings_say() -> None:

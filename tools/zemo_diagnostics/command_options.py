@@ -7,11 +7,14 @@ import math
 import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from .reports.formats import FORMATS, suffixes
+from .reports.formats import TERMINAL, format_names, suffixes
+
+if TYPE_CHECKING:
+    from click.shell_completion import CompletionItem
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
@@ -57,7 +60,29 @@ class File(_NamedPath):
     if_empty = "the file's name is empty"
 
 
-class Crop(click.ParamType[tuple[int, int]]):
+class FormName(click.ParamType):  # type: ignore[type-arg]  # generic since click 8.4
+    """The name of a form of reports, of those that the table has when the option is used."""
+
+    name = "choice"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Find a name among the forms' names."""
+        return self._choice().convert(value, param, ctx)
+
+    def get_metavar(self, *where: Any, **named: Any) -> str | None:
+        """Give the names as help shows them."""
+        return self._choice().get_metavar(*where, **named)
+
+    def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+        """Give the names that begin so."""
+        return self._choice().shell_complete(ctx, param, incomplete)
+
+    @staticmethod
+    def _choice() -> click.Choice[str]:
+        return click.Choice(format_names())
+
+
+class Crop(click.ParamType):  # type: ignore[type-arg]  # generic since click 8.4
     """A central window, written HEIGHTxWIDTH."""
 
     name = "HEIGHTxWIDTH"
@@ -121,8 +146,8 @@ def _format_option() -> Callable[[Function], Function]:
     return click.option(
         "--format",
         "form",
-        type=click.Choice([form.name for form in FORMATS]),
-        default="terminal",
+        type=FormName(),
+        default=TERMINAL,
         show_default=True,
         help="Form of the report on stdout.",
     )

@@ -61,6 +61,11 @@ FORMATS = [
 ]
 
 
+def format_names() -> list[str]:
+    """Give what ``--format`` takes, in the order of the table."""
+    return [form.name for form in FORMATS]
+
+
 def format_named(name: str) -> Format:
     """Find a form by its name."""
     return next(form for form in FORMATS if form.name == name)
