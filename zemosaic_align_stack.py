@@ -230,7 +230,7 @@ def _stack_bounded(
     )
     with np.errstate(over="ignore"):
         kappas = np.float32(sigma_low), np.float32(sigma_high)
-    job = _Job(arrays, np.empty(shape, dtype=np.float32), kappas, weights, plan)
+    job = _Job(frames=arrays, stacked=np.empty(shape, dtype=np.float32), kappas=kappas, weights=weights, plan=plan)
     kept = _run_bands(job, progress_callback)
     _report(progress_callback, "cpu_kappa_fallback_done")
     return job.stacked, _rejected_pct(kept, n * size)
@@ -274,7 +274,7 @@ def _even_cuts(start: int, stop: int, most: int) -> list[tuple[int, int]]:
     return list(pairwise(start + (stop - start) * i // parts for i in range(parts + 1)))
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class _ChunkPlan:
     """How a stack is cut, and the memory that takes, but for the output plane.
 
@@ -334,7 +334,15 @@ def _plan_chunks(
     block_cols = min(max(samples // channels, fewest_cols), width)
     block_bytes = threads * _block_bytes(n, block_rows * block_cols * channels)
     if not lazy:
-        return _ChunkPlan(most_rows, width, block_rows, block_cols, threads, lazy, block_bytes)
+        return _ChunkPlan(
+            band_rows=most_rows,
+            band_cols=width,
+            block_rows=block_rows,
+            block_cols=block_cols,
+            threads=threads,
+            lazy=lazy,
+            peak_bytes=block_bytes,
+        )
 
     left = budget_bytes - block_bytes
     band_rows = min(max(left // row_bytes, fewest_rows), most_rows)
@@ -342,7 +350,15 @@ def _plan_chunks(
     if left < row_bytes:
         band_cols = min(max((left - row * _SLICE_BYTES) // (4 * n * channels), fewest_cols), width)
     band_bytes = band_rows * (4 * n * band_cols * channels + row * _SLICE_BYTES)
-    return _ChunkPlan(band_rows, band_cols, block_rows, block_cols, threads, lazy, block_bytes + band_bytes)
+    return _ChunkPlan(
+        band_rows=band_rows,
+        band_cols=band_cols,
+        block_rows=block_rows,
+        block_cols=block_cols,
+        threads=threads,
+        lazy=lazy,
+        peak_bytes=block_bytes + band_bytes,
+    )
 
 
 def _stride(samples: int) -> int:
@@ -423,7 +439,7 @@ def _cgroup_cores() -> int | None:
 # ---------------------------------------------------------------------------------------- bands and threads
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class _Job:
     """A stack to make: frames, where it goes, kappa low and high, weights that broadcast, and the plan."""
 

@@ -121,7 +121,7 @@ class EqmodeSummary:
         )
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class GlobalCleanupDecision:
     """Whether a run cleans its alt-az tiles at all.
 
@@ -307,14 +307,14 @@ def decide_global_altaz_cleanup(requested: bool, summary: EqmodeSummary) -> Glob
         noun, verb = "frame" if summary.total == 1 else "frames", "is" if summary.altaz == 1 else "are"
         reason = f"{summary.altaz} of {summary.total} {noun} {verb} ALT_AZ"
         if requested:
-            return GlobalCleanupDecision(True, True, reason)
+            return GlobalCleanupDecision(requested=True, effective=True, reason=reason)
         message = f"ALTaz cleanup enabled automatically: {reason}."
-        return GlobalCleanupDecision(False, True, reason, "INFO", message)
+        return GlobalCleanupDecision(requested=False, effective=True, reason=reason, level="INFO", message=message)
     reason = "no frame of the run says ALT_AZ"
     if not requested:
-        return GlobalCleanupDecision(False, False, reason)
+        return GlobalCleanupDecision(requested=False, effective=False, reason=reason)
     message = "ALTaz cleanup requested but no ALT_AZ frames detected -> disabled (EQ-only run)."
-    return GlobalCleanupDecision(True, False, reason, "WARN", message)
+    return GlobalCleanupDecision(requested=True, effective=False, reason=reason, level="WARN", message=message)
 
 
 def decide_tile_altaz_cleanup(
@@ -367,7 +367,7 @@ FEW_FRAMES = 6  # up to this coverage, asking for min_coverage_abs frames may me
 LEAST_KEPT_FRACTION = 0.10  # a mask that keeps less than this is dropped
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class AltazCleanupSettings:
     """ZeMosaic's settings of the alt-az cleanup, under their names without ``altaz_``, and its defaults.
 
@@ -426,7 +426,7 @@ class CoverageMask:
     open_px: int
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class AltazCleanup:
     """A tile after the cleanup.
 
@@ -560,11 +560,13 @@ def clean_altaz_tile(
     alpha = soft_edge_alpha(mask.kept, settings)
     kept_enough = np.count_nonzero(alpha > 0) >= LEAST_KEPT_FRACTION * alpha.size
     if not kept_enough:
-        return AltazCleanup(image, alpha, mask, False, np.zeros(alpha.shape, dtype=bool))
+        return AltazCleanup(
+            image=image, alpha=alpha, mask=mask, applied=False, blanked=np.zeros(alpha.shape, dtype=bool)
+        )
     blanked = alpha <= settings.nanize_threshold
     cleaned = image.copy()
     cleaned[blanked] = np.nan if settings.nanize else 0.0
-    return AltazCleanup(cleaned, alpha, mask, True, blanked)
+    return AltazCleanup(image=cleaned, alpha=alpha, mask=mask, applied=True, blanked=blanked)
 
 
 def log_altaz_cleanup(
@@ -1024,7 +1026,7 @@ _WCS_CARD = re.compile(
 _SERIAL = re.compile(r"(?:^|[\W_]+)[0-9a-f]{8,}(?![^\W_])", re.IGNORECASE)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class _TileJob:
     """What a tile is built with."""
 
@@ -1046,7 +1048,7 @@ class _TileJob:
         _emit(self.progress_callback, message, level, percent)
 
 
-@dataclass
+@dataclass(kw_only=True)
 class _AlignedGroup:
     """A group as it is aligned: stored frames, the reference, and what became of each entry, by index."""
 
@@ -1151,29 +1153,29 @@ def create_master_tile(
     }
     _refuse_other_choices({**chosen, "stack_weight_method": stack_weight_method})
     settings = AltazCleanupSettings(
-        altaz_margin_percent,
-        altaz_decay,
-        altaz_nanize,
-        altaz_alpha_soft_threshold,
-        altaz_nanize_threshold,
-        altaz_min_coverage_abs,
-        altaz_min_coverage_frac,
-        altaz_morph_open_px,
+        margin_percent=altaz_margin_percent,
+        decay=altaz_decay,
+        nanize=altaz_nanize,
+        alpha_soft_threshold=altaz_alpha_soft_threshold,
+        nanize_threshold=altaz_nanize_threshold,
+        min_coverage_abs=altaz_min_coverage_abs,
+        min_coverage_frac=altaz_min_coverage_frac,
+        morph_open_px=altaz_morph_open_px,
     )
     align_stack.require_phase3_extra()
     job = _TileJob(
-        tile_id,
-        Path(output_temp_dir),
-        stack_norm_method,
-        stack_weight_method,
-        stack_reject_algo,
-        stack_final_combine,
-        float(stack_kappa_low),
-        float(stack_kappa_high),
-        settings if altaz_cleanup_enabled else None,
-        progress_callback,
-        cancel_event,
-        read_fits,
+        tile_id=tile_id,
+        folder=Path(output_temp_dir),
+        norm=stack_norm_method,
+        weight=stack_weight_method,
+        reject=stack_reject_algo,
+        combine=stack_final_combine,
+        kappa_low=float(stack_kappa_low),
+        kappa_high=float(stack_kappa_high),
+        cleanup=settings if altaz_cleanup_enabled else None,
+        progress_callback=progress_callback,
+        cancel=cancel_event,
+        read_fits=read_fits,
     )
     return _built_or_failed(seestar_stack_group_info, job, {} if tile_metadata is None else tile_metadata)
 
@@ -1265,7 +1267,7 @@ def _align_group(group: Sequence[Mapping[str, Any]], job: _TileJob, scratch: Pat
     unreadable: list[int] = []
     index, reference = _load_reference(group, job, unreadable)
     store = _AlignedStore(scratch, reference.pixels.shape, count_coverage=job.cleanup is not None)
-    aligned = _AlignedGroup(store, reference, index, unreadable)
+    aligned = _AlignedGroup(store=store, reference=reference, reference_index=index, unreadable=unreadable)
     aligner = align_stack.FrameAligner(reference.pixels)
     for i, entry in enumerate(group):
         if job.cancel is not None and job.cancel.is_set():
@@ -1492,7 +1494,7 @@ class TileNeeds:
     disk_bytes: int
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class MasterTileResult:
     """What became of one tile of a run.
 
@@ -1743,7 +1745,13 @@ class _TileRun:
             cancel_event=self._cancel,
             **self._options,
         )
-        return _Outcome(decision.evidence.mode, enabled, made[0] if made else None, retry_groups or [], told)
+        return _Outcome(
+            eqmode=decision.evidence.mode,
+            enabled=enabled,
+            path=made[0] if made else None,
+            retry_groups=retry_groups or [],
+            told=told,
+        )
 
     def _take(self, future: Future[_Outcome]) -> None:
         """Take what became of a tile."""
@@ -1755,7 +1763,13 @@ class _TileRun:
         except Exception as error:  # noqa: BLE001 - one failing tile does not stop the others
             reason = _failure(error)
             _emit(self._callback, f"MT_FAILED tile={queued.tile_id}: {reason}", "ERROR")
-            outcome = _Outcome(_infer_group_eqmode(queued.group), False, None, [], {"error": reason})
+            outcome = _Outcome(
+                eqmode=_infer_group_eqmode(queued.group),
+                enabled=False,
+                path=None,
+                retry_groups=[],
+                told={"error": reason},
+            )
         self._ended[queued.tile_id] = queued, outcome
         for tile_id in sorted(self._ended):
             if self._may_be_noted(tile_id):
@@ -1788,7 +1802,7 @@ class _TileRun:
         return tile_id
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class _Outcome:
     """What building a tile gave."""
 

@@ -17,13 +17,13 @@ from zemo_diagnostics.demo.simulator import Camera, Pose, Shot, Sky
 
 FloatArray = npt.NDArray[np.float32]
 
-SKY = Sky(FIELD_RA_DEG, FIELD_DEC_DEG, 0.2, stars_per_deg2=24000.0, trails_per_frame=0.0)
+SKY = Sky(ra_deg=FIELD_RA_DEG, dec_deg=FIELD_DEC_DEG, radius_deg=0.2, stars_per_deg2=24000.0, trails_per_frame=0.0)
 CAMERA = Camera(shape=(160, 120))
 
 
 def sky_frame(number: int = 0, pose: Pose | None = None, camera: Camera = CAMERA) -> FloatArray:
     """One frame of the sky, float32 (H, W, 3)."""
-    shot = Shot(FIELD_RA_DEG, FIELD_DEC_DEG, 10.0, (7, 3, number), pose or Pose())
+    shot = Shot(ra_deg=FIELD_RA_DEG, dec_deg=FIELD_DEC_DEG, exposure_s=10.0, key=(7, 3, number), pose=pose or Pose())
     frame: FloatArray = simulator.colour_frame(SKY, camera, shot, fixed_defects=False)
     return frame
 

@@ -72,13 +72,13 @@ def with_result(report: Report, **results: object) -> Report:
 
 def finding(code: str = "ZD103", level: Level = Level.WARNING, tile_id: int | None = 1, **changes: object) -> Finding:
     base = Finding(
-        code,
-        level,
-        "Most frames do not say their mount mode",
-        "4 of 6 frames do not say their mount mode; the tile counts as EQ.",
-        "'zemo-diag masters' shows what came out.",
-        tile_id,
-        ("Light_a.fit", "Light_b.fit", "Light_c.fit", "Light_d.fit"),
+        code=code,
+        level=level,
+        title="Most frames do not say their mount mode",
+        message="4 of 6 frames do not say their mount mode; the tile counts as EQ.",
+        remedy="'zemo-diag masters' shows what came out.",
+        tile_id=tile_id,
+        evidence=("Light_a.fit", "Light_b.fit", "Light_c.fit", "Light_d.fit"),
     )
     return replace(base, **changes)  # type: ignore[arg-type]
 
@@ -282,12 +282,12 @@ def parity_report(*tiles: TileParity, findings: tuple[Finding, ...] = ()) -> Rep
 
 def died_report() -> Report:
     died = Finding(
-        "ZD203",
-        Level.ERROR,
-        "A variant was killed",
-        "full frame: signal 9 (SIGKILL), most likely out of memory.",
-        "Close other programs, or try fewer frames: --max-frames 10.",
-        2,
+        code="ZD203",
+        level=Level.ERROR,
+        title="A variant was killed",
+        message="full frame: signal 9 (SIGKILL), most likely out of memory.",
+        remedy="Close other programs, or try fewer frames: --max-frames 10.",
+        tile_id=2,
     )
     return parity_report(tile_parity(1), killed_tile(2), tile_parity(3, Verdict.DIFFERENT), findings=(died,))
 

@@ -12,10 +12,12 @@ from astropy.utils import iers
 from zemo_diagnostics.demo import simulator
 from zemo_diagnostics.demo.simulator import GRBG, Camera, Mount, Pose, Shot, Sky
 
-EMPTY_SKY = Sky(274.7, -13.79, 0.1, stars_per_deg2=0.0, trails_per_frame=0.0, gradient=(0.0, 0.0))
+EMPTY_SKY = Sky(
+    ra_deg=274.7, dec_deg=-13.79, radius_deg=0.1, stars_per_deg2=0.0, trails_per_frame=0.0, gradient=(0.0, 0.0)
+)
 PLAIN_CAMERA = Camera(shape=(200, 120), hot_pixel_fraction=0.0, cosmic_rays_per_megapixel=0.0)
-STARRY_SKY = Sky(274.7, -13.79, 0.15)
-SHOT = Shot(274.7, -13.79, 10.0, (1, 0))
+STARRY_SKY = Sky(ra_deg=274.7, dec_deg=-13.79, radius_deg=0.15)
+SHOT = Shot(ra_deg=274.7, dec_deg=-13.79, exposure_s=10.0, key=(1, 0))
 LATITUDE_DEG = 45.6789
 ONE_CELL = ((0, 0), (0, 0))
 
@@ -144,7 +146,7 @@ def test_stars_turn_in_alt_az_frames_as_the_rate_predicts_and_not_in_equatorial_
     altitude, azimuth = altitude_azimuth_rad(hour_angle, SHOT.dec_deg)
     predicted = -15.041 / 6 * math.cos(math.radians(LATITUDE_DEG)) * math.cos(azimuth) / math.cos(altitude)
     for mode, expected in (("ALT_AZ", predicted), ("EQ", 0.0)):
-        mount = Mount("EQ" if mode == "EQ" else "ALT_AZ", LATITUDE_DEG, -34.5678)
+        mount = Mount(mode="EQ" if mode == "EQ" else "ALT_AZ", latitude_deg=LATITUDE_DEG, longitude_deg=-34.5678)
         places = []
         for index in range(2):
             utc = start + timedelta(minutes=10 * index)
@@ -156,7 +158,14 @@ def test_stars_turn_in_alt_az_frames_as_the_rate_predicts_and_not_in_equatorial_
 
 
 def test_an_equatorial_mount_drifts_dithers_and_is_recentred() -> None:
-    mount = Mount("EQ", LATITUDE_DEG, -34.5678, drift_px_per_min=(1.0, 0.0), dither_px=0.5, dither_every=3)
+    mount = Mount(
+        mode="EQ",
+        latitude_deg=LATITUDE_DEG,
+        longitude_deg=-34.5678,
+        drift_px_per_min=(1.0, 0.0),
+        dither_px=0.5,
+        dither_every=3,
+    )
     start = datetime(2025, 7, 12, tzinfo=timezone.utc)
     poses = [simulator.pose_at(mount, 0.0, 0.0, start, 60.0 * k, (1, k)) for k in range(120)]
     assert max(abs(pose.dx_px) for pose in poses) < 60.5

@@ -184,7 +184,7 @@ def test_cached_arrays(tmp_path: Path, order: str, shape: tuple[int, ...]) -> No
 def test_a_crop_is_the_rectangle(tmp_path: Path) -> None:
     array = random_data("f4", (20, 30, 3))
     np.save(tmp_path / "a.npy", array)
-    cropped = Cropped(opened(tmp_path / "a.npy", tmp_path), 3, 5, 11, 17)
+    cropped = Cropped(frame=opened(tmp_path / "a.npy", tmp_path), top=3, left=5, height=11, width=17)
     assert cropped.shape == (11, 17, 3)
     np.testing.assert_array_equal(by_bands(cropped, 4), array[3:14, 5:22])
 

@@ -249,7 +249,7 @@ def test_a_check_that_crashes_is_a_finding(monkeypatch: pytest.MonkeyPatch) -> N
         """Crash."""
         raise ZeroDivisionError("oh")
 
-    kind = FindingKind("ZD999", Level.INFO, "Crasher", "none", "source", crash)  # type: ignore[arg-type]
+    kind = FindingKind(code="ZD999", level=Level.INFO, title="Crasher", remedy="none", needs="source", check=crash)  # type: ignore[arg-type]
     monkeypatch.setattr(findings, "CHECKS", [*load_checks(), kind])
     unusable = (UnusableFile("a.fit", "why"),)
     found = find(Source(folder="x", files=1, frames=1, unusable=unusable, grouped_by=Grouping.ALL, tiles=1))

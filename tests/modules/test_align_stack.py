@@ -261,7 +261,7 @@ LAYOUTS: dict[str, Callable[[Array], Array]] = {
 }
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Case:
     seed: int
     shape: tuple[int, ...]

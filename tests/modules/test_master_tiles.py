@@ -211,9 +211,9 @@ def test_real_hot_pixels_do_not_lead_the_alignment_astray(tmp_path: Path) -> Non
     """All frames share them, at rest, while the stars move."""
     entries = []
     for i, pose in enumerate((Pose(), Pose(14.0, -9.0), Pose(-8.0, 12.0))):
-        shot = Shot(FIELD_RA_DEG, FIELD_DEC_DEG, 10.0, (7, 3, i), pose)
+        shot = Shot(ra_deg=FIELD_RA_DEG, dec_deg=FIELD_DEC_DEG, exposure_s=10.0, key=(7, 3, i), pose=pose)
         path = tmp_path / f"Light_{i}.fit"
-        sky = simulator.Sky(FIELD_RA_DEG, FIELD_DEC_DEG, 0.2, stars_per_deg2=24000.0)
+        sky = simulator.Sky(ra_deg=FIELD_RA_DEG, dec_deg=FIELD_DEC_DEG, radius_deg=0.2, stars_per_deg2=24000.0)
         header = fits.Header([("BAYERPAT", "GRBG")])
         fits.PrimaryHDU(simulator.mosaic_frame(sky, CAMERA, shot), header).writeto(path)
         entries.append({"path": str(path)})

@@ -122,7 +122,19 @@ class Failing(FakeTile):
     """Places all frames but the last of each group."""
 
     def outcome(self, group: list[dict[str, Any]], tile_id: int, folder: str) -> Any:
-        job = worker._TileJob(tile_id, Path(folder), "", "", "", "", 3, 3, None, None, None)
+        job = worker._TileJob(
+            tile_id=tile_id,
+            folder=Path(folder),
+            norm="",
+            weight="",
+            reject="",
+            combine="",
+            kappa_low=3,
+            kappa_high=3,
+            cleanup=None,
+            progress_callback=None,
+            cancel=None,
+        )
         failed = range(1, len(group)) if len(group) > 1 else [0]
         retry, _ = worker._retry_group(group, failed, job)
         return super().outcome(group, tile_id, folder)[0], [retry] if retry else []
@@ -132,8 +144,12 @@ def test_finished_tiles_count_in_the_summary_and_are_not_built_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     fake, log = use(FakeTile(), monkeypatch), Log()
-    done = worker.MasterTileResult(2, "master_tile_002.fits", "ALT_AZ", True, 3, retry_tile_ids=(7,))
-    again = worker.MasterTileResult(7, "master_tile_007.fits", "ALT_AZ", True, 1, retry_of=2)
+    done = worker.MasterTileResult(
+        tile_id=2, path="master_tile_002.fits", eqmode="ALT_AZ", cleanup_enabled=True, frames=3, retry_tile_ids=(7,)
+    )
+    again = worker.MasterTileResult(
+        tile_id=7, path="master_tile_007.fits", eqmode="ALT_AZ", cleanup_enabled=True, frames=1, retry_of=2
+    )
     told: list[int] = []
     run = worker.run_phase3_master_tiles(
         [entries(1), entries(0)],

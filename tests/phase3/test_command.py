@@ -34,11 +34,13 @@ from zemo_diagnostics.phase3.data import BEFORE
 from zemo_diagnostics.phase3.lock import LOCK_NAME, locked
 from zemo_diagnostics.phase3.tell import build_words, phase3_verdict
 
-EQ_TILE = SampleTile("EQ", "2025-07-12T00:30:00", 3, "tile_eq")
-ALTAZ_TILE = SampleTile("ALT_AZ", "2025-07-12T01:00:20", 3, "tile_altaz", cadence_s=240.0)
+EQ_TILE = SampleTile(mode="EQ", start_utc="2025-07-12T00:30:00", frames=3, folder="tile_eq")
+ALTAZ_TILE = SampleTile(mode="ALT_AZ", start_utc="2025-07-12T01:00:20", frames=3, folder="tile_altaz", cadence_s=240.0)
 
 
-PIERCED_TILE = SampleTile("EQ", "2025-07-12T00:50:00", 4, "tile_pierced", kind="pierced", dither_px=0.0)
+PIERCED_TILE = SampleTile(
+    mode="EQ", start_utc="2025-07-12T00:50:00", frames=4, folder="tile_pierced", kind="pierced", dither_px=0.0
+)
 
 
 def astray(tile: SampleTile, minute: int) -> SampleTile:

@@ -9,7 +9,9 @@ from zemosaic_worker import MasterTileResult
 
 
 def result(number: int, retry_of: int | None = None, again: tuple[int, ...] = (), path: str | None = "a") -> Any:
-    return MasterTileResult(number, path, "EQ", False, 3, retry_of=retry_of, retry_tile_ids=again)
+    return MasterTileResult(
+        tile_id=number, path=path, eqmode="EQ", cleanup_enabled=False, frames=3, retry_of=retry_of, retry_tile_ids=again
+    )
 
 
 def test_families_are_numbered_as_a_run_from_scratch_does() -> None:

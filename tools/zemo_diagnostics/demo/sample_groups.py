@@ -37,7 +37,7 @@ FITS_BLOCK_BYTES, CARD_BYTES = 2880, 80
 Kind = Literal["light", "zero", "constant", "turned", "pierced"]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class SampleTile:
     """Frames of one pointing and one mount, taken one after the other.
 
@@ -61,7 +61,7 @@ class SampleTile:
     dither_px: float = 2.0
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class SampleGroup:
     """A folder of frames: its name, what it is, its tiles, the frames' shape ``(H, W)`` and file form.
 
@@ -105,68 +105,91 @@ ODD_EQMODES: tuple[tuple[str, tuple[str, ...]], ...] = (
 def _odd_tiles() -> Iterator[SampleTile]:
     for minute, (label, cards) in enumerate(ODD_EQMODES):
         start = f"2025-07-12T03:{minute:02d}:00"
-        yield SampleTile("EQ", start, 1, object_name=f"EQMODE {label}", eqmode=cards)
+        yield SampleTile(mode="EQ", start_utc=start, frames=1, object_name=f"EQMODE {label}", eqmode=cards)
 
 
 # Tiles of one folder start at different seconds of a minute, and cadences are whole minutes: however many
 # frames are asked for, no two get one name.
 SAMPLE_GROUPS: tuple[SampleGroup, ...] = (
     SampleGroup(
-        "eq_only",
-        "one equatorial tile: drift and dither, no rotation",
-        (SampleTile("EQ", "2025-07-12T00:10:00", 8),),
-        (192, 108),
+        name="eq_only",
+        description="one equatorial tile: drift and dither, no rotation",
+        tiles=(SampleTile(mode="EQ", start_utc="2025-07-12T00:10:00", frames=8),),
+        shape=(192, 108),
     ),
     SampleGroup(
-        "altaz_only",
-        "one alt-az tile: the field turns by three degrees",
-        (SampleTile("ALT_AZ", "2025-07-12T01:00:20", 6, cadence_s=180.0),),
-        (192, 108),
+        name="altaz_only",
+        description="one alt-az tile: the field turns by three degrees",
+        tiles=(SampleTile(mode="ALT_AZ", start_utc="2025-07-12T01:00:20", frames=6, cadence_s=180.0),),
+        shape=(192, 108),
     ),
     SampleGroup(
-        "mixed_by_tile",
-        "a folder per tile, equatorial and alt-az in turn",
-        (
-            SampleTile("EQ", "2025-07-12T00:10:00", 4, "tile_01_eq", (0.0, 0.0)),
-            SampleTile("ALT_AZ", "2025-07-12T01:00:20", 4, "tile_02_altaz", (0.12, 0.0), 180.0),
-            SampleTile("EQ", "2025-07-13T00:10:00", 4, "tile_03_eq", (0.0, 0.2)),
-            SampleTile("ALT_AZ", "2025-07-13T01:00:20", 4, "tile_04_altaz", (0.12, 0.2), 180.0),
+        name="mixed_by_tile",
+        description="a folder per tile, equatorial and alt-az in turn",
+        tiles=(
+            SampleTile(
+                mode="EQ", start_utc="2025-07-12T00:10:00", frames=4, folder="tile_01_eq", offset_deg=(0.0, 0.0)
+            ),
+            SampleTile(
+                mode="ALT_AZ",
+                start_utc="2025-07-12T01:00:20",
+                frames=4,
+                folder="tile_02_altaz",
+                offset_deg=(0.12, 0.0),
+                cadence_s=180.0,
+            ),
+            SampleTile(
+                mode="EQ", start_utc="2025-07-13T00:10:00", frames=4, folder="tile_03_eq", offset_deg=(0.0, 0.2)
+            ),
+            SampleTile(
+                mode="ALT_AZ",
+                start_utc="2025-07-13T01:00:20",
+                frames=4,
+                folder="tile_04_altaz",
+                offset_deg=(0.12, 0.2),
+                cadence_s=180.0,
+            ),
         ),
-        (128, 72),
+        shape=(128, 72),
     ),
     SampleGroup(
-        "mixed_one_folder",
-        "three pointings in one folder: equatorial, alt-az, and both with the alt-az frames first",
-        (
-            SampleTile("EQ", "2025-07-12T00:10:00"),
-            SampleTile("ALT_AZ", "2025-07-12T01:00:20", offset_deg=(0.15, 0.0)),
-            SampleTile("ALT_AZ", "2025-07-12T02:00:30", 2, offset_deg=(0.0, 0.2)),
-            SampleTile("EQ", "2025-07-12T02:30:10", offset_deg=(0.0, 0.2)),
+        name="mixed_one_folder",
+        description="three pointings in one folder: equatorial, alt-az, and both with the alt-az frames first",
+        tiles=(
+            SampleTile(mode="EQ", start_utc="2025-07-12T00:10:00"),
+            SampleTile(mode="ALT_AZ", start_utc="2025-07-12T01:00:20", offset_deg=(0.15, 0.0)),
+            SampleTile(mode="ALT_AZ", start_utc="2025-07-12T02:00:30", frames=2, offset_deg=(0.0, 0.2)),
+            SampleTile(mode="EQ", start_utc="2025-07-12T02:30:10", offset_deg=(0.0, 0.2)),
         ),
     ),
     SampleGroup(
-        "no_eqmode",
-        "two pointings from firmware that writes no EQMODE: one turns, one does not",
-        (
-            SampleTile("ALT_AZ", "2024-07-12T01:00:20", cadence_s=180.0, firmware="2.76"),
-            SampleTile("EQ", "2025-03-12T08:00:00", offset_deg=(0.15, 0.0), firmware="4.43"),
+        name="no_eqmode",
+        description="two pointings from firmware that writes no EQMODE: one turns, one does not",
+        tiles=(
+            SampleTile(mode="ALT_AZ", start_utc="2024-07-12T01:00:20", cadence_s=180.0, firmware="2.76"),
+            SampleTile(mode="EQ", start_utc="2025-03-12T08:00:00", offset_deg=(0.15, 0.0), firmware="4.43"),
         ),
     ),
-    SampleGroup("odd_values", "one file for each odd way to write EQMODE", tuple(_odd_tiles()), (48, 28)),
     SampleGroup(
-        "npy_cache",
-        "float32 (H, W, 3) arrays on one grid, with NaN where a frame does not reach",
-        (SampleTile("ALT_AZ", "2025-07-12T01:00:20", cadence_s=300.0),),
+        name="odd_values",
+        description="one file for each odd way to write EQMODE",
+        tiles=tuple(_odd_tiles()),
+        shape=(48, 28),
+    ),
+    SampleGroup(
+        name="npy_cache",
+        description="float32 (H, W, 3) arrays on one grid, with NaN where a frame does not reach",
+        tiles=(SampleTile(mode="ALT_AZ", start_utc="2025-07-12T01:00:20", cadence_s=300.0),),
         form="npy",
     ),
     SampleGroup(
-        "hard",
-        "one tile with an all-zero frame, a constant frame and a frame of another shape among good ones",
-        (
-            SampleTile("EQ", "2025-07-12T00:10:00"),
-            SampleTile("EQ", "2025-07-12T00:20:10", 1, kind="zero"),
-            SampleTile("EQ", "2025-07-12T00:21:20", 1, kind="constant"),
-            SampleTile("EQ", "2025-07-12T00:22:30", 1, kind="turned"),
+        name="hard",
+        description="one tile with an all-zero frame, a constant frame and a frame of another shape among good ones",
+        tiles=(
+            SampleTile(mode="EQ", start_utc="2025-07-12T00:10:00"),
+            SampleTile(mode="EQ", start_utc="2025-07-12T00:20:10", frames=1, kind="zero"),
+            SampleTile(mode="EQ", start_utc="2025-07-12T00:21:20", frames=1, kind="constant"),
+            SampleTile(mode="EQ", start_utc="2025-07-12T00:22:30", frames=1, kind="turned"),
         ),
     ),
 )
@@ -206,20 +229,29 @@ def _two_by_two(
             round(center_deg[1] + north, 5),
         )
         begins = f"{start + timedelta(seconds=130 * step):%Y-%m-%dT%H:%M:%S}"
-        yield SampleTile(mode, begins, 1, folder, offset, dither_px=0.25)
+        yield SampleTile(mode=mode, start_utc=begins, frames=1, folder=folder, offset_deg=offset, dither_px=0.25)
 
 
 PHASE3_GROUP = SampleGroup(
-    "phase3",
-    "five tiles for master tiles before and after the patch: three equatorial, two alt-az",
-    (
+    name="phase3",
+    description="five tiles for master tiles before and after the patch: three equatorial, two alt-az",
+    tiles=(
         *_two_by_two("EQ", "tile_01_eq_wide", "2025-07-12T00:10:00", 0.075, (0.0, 0.0)),
-        SampleTile("EQ", "2025-07-12T00:30:00", 7, "tile_02_eq_dithered"),
-        SampleTile("ALT_AZ", "2025-07-12T01:00:20", 8, "tile_03_altaz_turning", cadence_s=720.0),
+        SampleTile(mode="EQ", start_utc="2025-07-12T00:30:00", frames=7, folder="tile_02_eq_dithered"),
+        SampleTile(
+            mode="ALT_AZ", start_utc="2025-07-12T01:00:20", frames=8, folder="tile_03_altaz_turning", cadence_s=720.0
+        ),
         *_two_by_two("ALT_AZ", "tile_04_altaz_wide", "2025-07-12T02:30:20", 0.05, (0.0, 0.0)),
-        SampleTile("EQ", "2025-07-12T00:50:00", 4, "tile_05_eq_pierced", kind="pierced", dither_px=0.0),
+        SampleTile(
+            mode="EQ",
+            start_utc="2025-07-12T00:50:00",
+            frames=4,
+            folder="tile_05_eq_pierced",
+            kind="pierced",
+            dither_px=0.0,
+        ),
     ),
-    PHASE3_SHAPE,
+    shape=PHASE3_SHAPE,
     stars_per_deg2=24000.0,
 )
 """What Phase 3 makes of real coverage.
@@ -328,9 +360,13 @@ def take_light(tile: SampleTile, index: int, seed: int) -> Light:
     start = datetime.fromisoformat(tile.start_utc).replace(tzinfo=timezone.utc)
     utc = start + timedelta(seconds=elapsed_s, microseconds=word % 1_000_000)
     ra, dec = FIELD_RA_DEG + tile.offset_deg[0], FIELD_DEC_DEG + tile.offset_deg[1]
-    mount = Mount(tile.mode, SITE_LATITUDE_DEG, SITE_LONGITUDE_DEG, dither_px=tile.dither_px)
+    mount = Mount(
+        mode=tile.mode, latitude_deg=SITE_LATITUDE_DEG, longitude_deg=SITE_LONGITUDE_DEG, dither_px=tile.dither_px
+    )
     pose = simulator.pose_at(mount, ra, dec, utc, elapsed_s, key)
-    return Light(tile, utc, Shot(ra, dec, EXPOSURE_S, key, pose), 30.0 + (word >> 60) / 16)
+    return Light(
+        tile, utc, Shot(ra_deg=ra, dec_deg=dec, exposure_s=EXPOSURE_S, key=key, pose=pose), 30.0 + (word >> 60) / 16
+    )
 
 
 def light_name(light: Light) -> str:
@@ -456,7 +492,9 @@ def _sky_over(group: SampleGroup, camera: Camera, seed: int) -> Sky:
     reach = max((abs(value) for tile in group.tiles for value in tile.offset_deg), default=0.0)
     half_diagonal_deg = math.hypot(*camera.shape) / 2 * camera.arcsec_per_px / 3600
     radius = round(reach + half_diagonal_deg + SKY_MARGIN_DEG, 3)
-    return Sky(FIELD_RA_DEG, FIELD_DEC_DEG, radius, seed, group.stars_per_deg2)
+    return Sky(
+        ra_deg=FIELD_RA_DEG, dec_deg=FIELD_DEC_DEG, radius_deg=radius, seed=seed, stars_per_deg2=group.stars_per_deg2
+    )
 
 
 def _quoted(text: str) -> str:

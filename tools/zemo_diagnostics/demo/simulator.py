@@ -54,7 +54,7 @@ TRAIL_FWHM_PX = 3.0
 _JITTER, _TRAIL, _COSMIC, _NOISE, _STARS, _HOT = range(6)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Sky:
     """A star field and the light of the sky around it.
 
@@ -77,7 +77,7 @@ class Sky:
     trail_peak_e: float = 350.0
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Camera:
     """A sensor, ``shape`` ``(H, W)``, behind a telescope; the defaults are near a Seestar S50 at gain 80."""
 
@@ -99,7 +99,7 @@ class Camera:
         return ARCSEC_PER_RADIAN * self.pixel_um / (1000.0 * self.focal_mm)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Mount:
     """How the telescope follows the sky, and from where.
 
@@ -127,7 +127,7 @@ class Pose:
     position_angle_deg: float = 0.0
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Shot:
     """One exposure: pointing, pose, length, and ``key``, the numbers its random stream starts from."""
 

@@ -15,12 +15,12 @@ def _crashed(_: object) -> Iterator[Found]:
 
 
 CRASHED = FindingKind(
-    "ZD901",
-    Level.ERROR,
-    "A check crashed",
-    "Please report it with this report attached; the other checks are not affected.",
-    "nothing",
-    _crashed,
+    code="ZD901",
+    level=Level.ERROR,
+    title="A check crashed",
+    remedy="Please report it with this report attached; the other checks are not affected.",
+    needs="nothing",
+    check=_crashed,
 )
 
 
@@ -42,12 +42,22 @@ def _run(kind: FindingKind, result: object) -> Iterable[Finding]:
     """Run one check; what it raises becomes a finding of its own."""
     try:
         return [
-            Finding(kind.code, kind.level, kind.title, found.message, kind.remedy, found.tile_id, found.evidence)
+            Finding(
+                code=kind.code,
+                level=kind.level,
+                title=kind.title,
+                message=found.message,
+                remedy=kind.remedy,
+                tile_id=found.tile_id,
+                evidence=found.evidence,
+            )
             for found in kind.check(result)
         ]
     except Exception as error:  # noqa: BLE001 - a check that crashes is a result, not the end
         message = f"The check {kind.code} ({kind.title}) failed: {type(error).__name__}: {error}."
-        return [Finding(CRASHED.code, CRASHED.level, CRASHED.title, message, CRASHED.remedy)]
+        return [
+            Finding(code=CRASHED.code, level=CRASHED.level, title=CRASHED.title, message=message, remedy=CRASHED.remedy)
+        ]
 
 
 def all_kinds() -> list[FindingKind]:

@@ -24,7 +24,7 @@ class Found:
 Check = Callable[[Any], Iterator[Found]]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class FindingKind:
     """One kind of finding.
 
@@ -65,7 +65,7 @@ def check(code: str, level: Level, title: str, *, needs: str, remedy: str) -> Ca
     """Register a check under its code."""
 
     def register(function: Check) -> Check:
-        CHECKS.append(FindingKind(code, level, title, remedy, needs, function))
+        CHECKS.append(FindingKind(code=code, level=level, title=title, remedy=remedy, needs=needs, check=function))
         return function
 
     return register

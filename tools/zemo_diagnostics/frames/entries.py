@@ -45,7 +45,7 @@ _MOST_LINES = 20
 Progress = Callable[[int, int], None]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Frame:
     """One frame of a group, known by its header.
 
@@ -283,7 +283,7 @@ def _fits_frame(path: Path, name: str) -> Frame:
     entry: dict[str, Any] = {"path": str(path), "path_raw": str(path), "header": image.cards}
     if center is not None:
         entry |= {"RA": center[0], "DEC": center[1], "center": center}
-    return Frame(path, name, entry, image.shape, image, _telescope(image))
+    return Frame(path=path, name=name, entry=entry, shape=image.shape, header=image, telescope=_telescope(image))
 
 
 def _refuse_results(path: Path, image: ImageHeader) -> None:
@@ -317,7 +317,7 @@ def _npy_frame(path: Path, name: str) -> Frame:
     if array.dtype.kind not in "fiu":
         raise FrameError(f"its array holds {array.dtype}, not pixel values (a mask?)")
     entry = {"path_raw": str(path), "path_preprocessed_cache": str(path), "preprocessed_shape": shape}
-    return Frame(path, name, entry, shape, None, ("", ""))
+    return Frame(path=path, name=name, entry=entry, shape=shape, header=None, telescope=("", ""))
 
 
 def _telescope(image: ImageHeader) -> tuple[str, str]:

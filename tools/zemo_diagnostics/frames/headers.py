@@ -44,7 +44,7 @@ _KEPT = frozenset(key.encode() for key in f"{_STRUCTURE} {_OBSERVATION} {_MASTER
 )
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class ImageHeader:
     """What a file's header says of its image.
 
@@ -288,7 +288,9 @@ def _image_of(primary: fits.Header, header: fits.Header, hdu: int, offset: int) 
     if not all(is_number(card(cards, key, 1)) for key in ("BSCALE", "BZERO")):
         raise FrameError("its BSCALE or BZERO card is not a number")
     end = _data_end(header, offset) if compressed else offset + _padded(abs(bitpix) // 8 * prod(shape))
-    return ImageHeader(cards, hdu, shape, bitpix, offset, end, compressed)
+    return ImageHeader(
+        cards=cards, hdu=hdu, shape=shape, bitpix=bitpix, data_offset=offset, data_end=end, tile_compressed=compressed
+    )
 
 
 def _merged(primary: fits.Header, header: fits.Header) -> fits.Header:

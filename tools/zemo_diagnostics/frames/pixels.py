@@ -119,7 +119,7 @@ class Layout(str, Enum):
     COLUMNS = "columns"  # column after column, plane after plane: ``.npy`` in Fortran's order
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class StoredPlanes:
     """Numbers that lie uncompressed in a file.
 
@@ -233,7 +233,7 @@ def _fill(file: Any, out: Pixels) -> None:
         done += count
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Cropped:
     """A rectangle of a frame."""
 
@@ -345,10 +345,10 @@ def _fits_planes(path: Path, header: ImageHeader, offset: int) -> StoredPlanes:
     """Describe an uncompressed FITS image that starts at a byte of a file."""
     blank = card(header.cards, "BLANK")
     return StoredPlanes(
-        path,
-        offset,
-        _STORED[header.bitpix],
-        channels_last(header.shape),
+        path=path,
+        offset=offset,
+        stored=_STORED[header.bitpix],
+        shape=channels_last(header.shape),
         bscale=float(card(header.cards, "BSCALE", 1.0)),
         bzero=float(card(header.cards, "BZERO", 0.0)),
         blank=int(blank) if header.bitpix > 0 and isinstance(blank, int) else None,
@@ -365,7 +365,7 @@ def _npy(path: Path) -> StoredPlanes:
     array = np.load(path, mmap_mode="r", allow_pickle=False)
     in_columns = not array.flags.c_contiguous
     layout = Layout.COLUMNS if in_columns else Layout.PIXELS
-    return StoredPlanes(path, array.offset, array.dtype.str, array.shape, layout)
+    return StoredPlanes(path=path, offset=array.offset, stored=array.dtype.str, shape=array.shape, layout=layout)
 
 
 def _tile_compressed(path: Path, header: ImageHeader, scratch: Path) -> StoredPlanes:
@@ -374,7 +374,7 @@ def _tile_compressed(path: Path, header: ImageHeader, scratch: Path) -> StoredPl
         if image.shape != header.shape:
             raise FrameError("it cannot be unpacked: its header can be read as two different shapes")
         stored = write_scratch(scratch, image.bands)
-    return StoredPlanes(stored, 0, image.dtype.str, channels_last(header.shape))
+    return StoredPlanes(path=stored, offset=0, stored=image.dtype.str, shape=channels_last(header.shape))
 
 
 def read_image(path: Path) -> tuple[Pixels, fits.Header]:

@@ -20,7 +20,7 @@ Window = tuple[int, int, int, int]  # top, left, height, width
 _INSPECT_ROWS = 128
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class StackInput:
     """The frames of a tile that are stacked together.
 
@@ -49,11 +49,11 @@ class StackInput:
         kept = [i for i in range(len(self.frames)) if i not in reasons]
         bad = tuple(UnusableFile(self.frames[i].name, reason) for i, reason in reasons.items())
         return StackInput(
-            tuple(self.frames[i] for i in kept),
-            self.left_out + bad,
-            self.shape,
-            tuple(self.patterns[i] for i in kept),
-            self.raw_mosaic,
+            frames=tuple(self.frames[i] for i in kept),
+            left_out=self.left_out + bad,
+            shape=self.shape,
+            patterns=tuple(self.patterns[i] for i in kept),
+            raw_mosaic=self.raw_mosaic,
         )
 
 
@@ -79,7 +79,13 @@ def choose_frames(frames: Sequence[Frame], max_frames: int | None = None, *, deb
         if own != shape
     )
     mosaics = any(bayer.bayer_pattern(frames[i]) and not patterns[i] for i in chosen)
-    return StackInput(tuple(frames[i] for i in chosen), left_out, shape, tuple(patterns[i] for i in chosen), mosaics)
+    return StackInput(
+        frames=tuple(frames[i] for i in chosen),
+        left_out=left_out,
+        shape=shape,
+        patterns=tuple(patterns[i] for i in chosen),
+        raw_mosaic=mosaics,
+    )
 
 
 def _uncoloured(frame: Frame, own: tuple[int, ...]) -> str:
@@ -131,7 +137,8 @@ def open_for_stack(frame: Frame, pattern: str | None, window: Window, scratch: P
     if pattern:
         source = GuardedRows(bayer.Debayered(source, pattern), frame.path)
     if window != (0, 0, *source.shape[:2]):
-        source = Cropped(source, *window)
+        top, left, height, width = window
+        source = Cropped(frame=source, top=top, left=left, height=height, width=width)
     return source
 
 

@@ -102,7 +102,9 @@ def _measured(tile_id: int, file: MasterFile, signal: MasterSignal, draw: Draw |
 
 def _opened(file: MasterFile, header: ImageHeader, scratch: Path) -> RowSource:
     """Make an image of a file readable by bands of rows."""
-    return open_frame(Frame(file.path, file.name, {}, header.shape, header, ("", "")), scratch)
+    return open_frame(
+        Frame(path=file.path, name=file.name, entry={}, shape=header.shape, header=header, telescope=("", "")), scratch
+    )
 
 
 def judge(pixels: MasterPixels, signal: MasterSignal) -> MasterVerdict:

@@ -46,7 +46,9 @@ def measure_file(path: Path, *, picture: bool) -> MeasuredFile:
     with reading(path):
         header = read_image_header(path)
     with scratch_folder() as scratch:
-        source = open_frame(Frame(path, path.name, {}, header.shape, header, ("", "")), scratch)
+        source = open_frame(
+            Frame(path=path, name=path.name, entry={}, shape=header.shape, header=header, telescope=("", "")), scratch
+        )
         thumbnail = Thumbnail(source.shape, PICTURE_SIDE) if picture else None
         pixels = measure_pixels(source, None, thumbnail)
     verdict = judge(pixels, load_master_signal())

@@ -15,7 +15,7 @@ MAX_STRETCHES = 12
 LEVEL_WORDS = {Level.ERROR: "error", Level.WARNING: "warning", Level.INFO: "note"}
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class FindingGroup:
     """Findings of one code, told together.
 
@@ -63,13 +63,15 @@ def _group(members: Sequence[Finding]) -> FindingGroup:
     """Make one group of findings that share a code and a level."""
     first = members[0]
     return FindingGroup(
-        first.code,
-        first.level,
-        first.title,
-        tuple(sorted({member.tile_id for member in members if member.tile_id is not None})),
-        _messages(members),
-        tuple(dict.fromkeys(member.remedy for member in members if member.remedy)),
-        tuple(dict.fromkeys(item for member in members for item in member.evidence if item not in member.message)),
+        code=first.code,
+        level=first.level,
+        title=first.title,
+        tile_ids=tuple(sorted({member.tile_id for member in members if member.tile_id is not None})),
+        messages=_messages(members),
+        remedies=tuple(dict.fromkeys(member.remedy for member in members if member.remedy)),
+        evidence=tuple(
+            dict.fromkeys(item for member in members for item in member.evidence if item not in member.message)
+        ),
     )
 
 

@@ -34,7 +34,7 @@ Levels = Mapping[int, Level]
 Tell = Callable[[Any, Levels], Section]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Finding:
     """One thing worth knowing, with a stable code, its evidence and the remedy.
 

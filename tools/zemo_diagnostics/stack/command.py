@@ -41,7 +41,9 @@ def command(
     from ..reports.stdout import print_text
     from .stacking import StackOptions, stack_folder
 
-    options = StackOptions(kappa_low, kappa_high, weights, not no_debayer, max_frames)
+    options = StackOptions(
+        kappa_low=kappa_low, kappa_high=kappa_high, weights=weights, debayer=not no_debayer, max_frames=max_frames
+    )
     with progress_bar(quiet=quiet) as say:
         stacked = stack_folder(folder, output, options, force=force, say=say)
     for file in stacked.left_out:

@@ -32,7 +32,7 @@ from .mixed_frames import mixture_notes
 _COMMON_CARDS = ("OBJECT", "FILTER", "INSTRUME", "GAIN", "EXPTIME", "EQMODE")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class StackOptions:
     """How frames are stacked.
 
@@ -55,7 +55,7 @@ class StackOptions:
     max_frames: int | None = None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Stacked:
     """What became of a folder of frames."""
 

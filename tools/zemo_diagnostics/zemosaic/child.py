@@ -60,7 +60,7 @@ class Ending(str, Enum):
     TIMED_OUT = "timed out"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Step:
     """One step of the ladder by which a function was got.
 
@@ -83,7 +83,7 @@ class Step:
     why: str
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Line:
     """A line that foreign code logged or told its progress callback.
 
@@ -344,12 +344,12 @@ class _Watch:
             self._phase, self._phase_since = event["phase"], time.monotonic()
             return
         line = Line(
-            event["t"],
-            event["source"],
-            event["level"],
-            event["message"],
-            event["progress"] if isinstance(event["progress"], (int, float)) else None,
-            event.get("extra", {}),
+            time_s=event["t"],
+            source=event["source"],
+            level=event["level"],
+            message=event["message"],
+            progress=event["progress"] if isinstance(event["progress"], (int, float)) else None,
+            extra=event.get("extra", {}),
         )
         self._lines.append(line)
         if on_line is not None:

@@ -33,7 +33,7 @@ _TOOLS = Path(__file__).resolve().parents[2]
 _TOP_LEVEL_NAME = re.compile(r"^(?:(?:async )?def |class )?(\w+)(?=\(|:| =)", re.MULTILINE)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Phase3Functions:
     """What decides over the mount mode and the cleanup of a tile; see `zemosaic_worker` for each."""
 

@@ -130,7 +130,7 @@ def infer_job(
     }
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class InferredMode:
     """What a checkout says of one group.
 
@@ -159,11 +159,11 @@ def read_modes(outcome: Outcome) -> tuple[InferredMode, ...]:
     """Read what a checkout says of each group; empty where the job did not end well."""
     return tuple(
         InferredMode(
-            group.get("mode"),
-            group.get("seestar"),
-            group.get("raised", {}).get("told", ""),
-            bool(group.get("changed")),
-            tuple(group.get("opened", ())),
+            mode=group.get("mode"),
+            seestar=group.get("seestar"),
+            raised=group.get("raised", {}).get("told", ""),
+            changed=bool(group.get("changed")),
+            opened=tuple(group.get("opened", ())),
         )
         for group in outcome.result.get("groups", ())
     )
@@ -477,7 +477,7 @@ def master_tile_job(
     }
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class BuiltTile:
     """A master tile that a checkout built.
 
@@ -514,11 +514,11 @@ def read_master_tile(outcome: Outcome) -> BuiltTile:
     result = outcome.result
     path = result.get("master")
     return BuiltTile(
-        None if path is None else Path(path),
-        result.get("wcs"),
-        result.get("retry_groups", []),
-        result.get("told", {}),
-        tuple(result.get("read_beside", ())),
-        result.get("cleanup", {}).get("available"),
-        result.get("cleanup", {}).get("why", ""),
+        path=None if path is None else Path(path),
+        wcs=result.get("wcs"),
+        retry_groups=result.get("retry_groups", []),
+        told=result.get("told", {}),
+        read_beside=tuple(result.get("read_beside", ())),
+        cleanup_available=result.get("cleanup", {}).get("available"),
+        cleanup_missing=result.get("cleanup", {}).get("why", ""),
     )
