@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import ceil, hypot
 from pathlib import Path
 from typing import Any
 
@@ -78,3 +79,29 @@ def wiped(image: Image, rows: slice) -> Image:
     out: Image = np.full_like(image, np.nan)
     out[rows] = image[rows]
     return out
+
+
+def padded(image: Image, cut: int = 0, fill: float = np.nan) -> Image:
+    """Lay an image into the square that ZeMosaic makes of it, without as many pixels at each of its edges."""
+    height, width = image.shape[:2]
+    side = ceil(hypot(height, width))
+    canvas: Image = np.full((side, side, *image.shape[2:]), fill, np.float32)
+    top, left = (side - height) // 2 + cut, (side - width) // 2 + cut
+    kept = image[cut : height - cut, cut : width - cut]
+    canvas[top : top + kept.shape[0], left : left + kept.shape[1]] = kept
+    return canvas
+
+
+def write_light(path: Path, image: Image, **cards: Any) -> Path:
+    """Write a light: whole numbers, colour as three planes."""
+    planes = np.rint(image if image.ndim == 2 else np.moveaxis(image, -1, 0)).astype(np.uint16)
+    header = fits.Header({"EXPTIME": 10.0, "INSTRUME": "Seestar S50", **cards})
+    fits.PrimaryHDU(np.ascontiguousarray(planes), header).writeto(path)
+    return path
+
+
+def lights_of_one_field(shape: tuple[int, ...], count: int) -> list[Image]:
+    """Give frames of one star field, each with noise of its own."""
+    field = star_field(shape, seed=4)
+    noise = np.random.default_rng(8).normal(0, 2 * NOISE_ADU, (count, *shape))
+    return [np.rint(field + one).astype(np.float32) for one in noise]

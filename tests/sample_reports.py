@@ -18,6 +18,8 @@ from zemo_diagnostics.masters.data import (
     EdgeBands,
     MasterCards,
     MasterVerdict,
+    OneFrame,
+    Padding,
     RunMasters,
     TileMaster,
 )
@@ -372,6 +374,26 @@ def masters_report(*tiles: TileMaster, unreadable: tuple[UnusableFile, ...] = ()
     return report_of(masters_part(run), command="masters", source=made, findings=found)
 
 
+def padded_masters_report() -> Report:
+    padding = Padding(side=2203, top=141, left=561, height=1920, width=1080)
+    padded = tile_master(0, shape=(2203, 2203, 3), padding=padding, one_frame=OneFrame(18, 0.97, 1.02, 1048576))
+    lost = "the alt-az cleanup was on, and all frames but the reference lost their pixels when they were aligned"
+    one_frame = replace(
+        padded,
+        tile_id=1,
+        name="master_tile_001.fits",
+        verdict=MasterVerdict.ONE_FRAME,
+        cause=lost,
+        blank_pixels=225000,
+        one_frame=OneFrame(5, 0.2, 0.0, 1048576),
+    )
+    filled = replace(padded, tile_id=2, name="master_tile_002.fits", fill=(3.5, 3.5, 4.25), one_frame=None)
+    run = RunMasters((padded, one_frame, filled), lights=900)
+    part = masters_part(run)
+    report = masters_report(*run.tiles)
+    return replace(report, options=(("frames", "lights"),), parts=(part,), findings=find(report.source, part))
+
+
 def many_masters_report() -> Report:
     tiles = tuple(empty_master(i) if i % 40 == 0 else tile_master(i) for i in range(1, 401))
     found = tuple(finding("ZD302", Level.ERROR, i, title="A master is empty") for i in range(40, 401, 40))
@@ -537,6 +559,7 @@ SAMPLES = {
     "nasty": nasty_report,
     "interrupted": interrupted_report,
     "masters": masters_report,
+    "padded masters": padded_masters_report,
     "many masters": many_masters_report,
     "phase3": phase3_report,
     "phase3 planned": phase3_planned_report,

@@ -130,7 +130,7 @@ def test_an_empty_master_is_an_error(tmp_path: Path, fill: float, noted: bool) -
     assert (tile.verdict, exit_code(report)) == (MasterVerdict.EMPTY, 1)
     assert codes(report) == (["ZD302"] if noted else ["ZD302", "ZD309"])
     assert tile.valid_pixels == (0 if np.isnan(fill) else 19200)
-    how = {0.0: "wrote 0 over all", 1e-9: "normalised down"}.get(fill, "wrote NaN over all")
+    how = {0.0: "it holds 0", 1e-9: "normalised down"}.get(fill, "it holds NaN")
     assert how in tile.cause
 
 

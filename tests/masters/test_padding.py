@@ -24,6 +24,11 @@ def canvas(frame: tuple[int, int]) -> tuple[Mask, Padding]:
     return np.zeros((side, side), bool), there
 
 
+def within(frame: Padding, cut: int) -> tuple[slice, slice]:
+    rows, columns = frame.window()
+    return slice(rows.start + cut, rows.stop - cut), slice(columns.start + cut, columns.stop - cut)
+
+
 def turned(frame: tuple[int, int], degrees: float, shift: tuple[int, int] = (0, 0)) -> Mask:
     """Give where a frame lies on its canvas that is turned and moved."""
     there = canvas(frame)[1]
@@ -38,14 +43,14 @@ def turned(frame: tuple[int, int], degrees: float, shift: tuple[int, int] = (0, 
 @pytest.mark.parametrize("frame", SHAPES)
 def test_a_whole_frame_in_the_middle(frame: tuple[int, int]) -> None:
     mask, there = canvas(frame)
-    mask[there.rows, there.columns] = True
+    mask[there.window()] = True
     assert find_padding(mask) == there
     assert find_padding(mask, frame) == there
 
 
 def test_a_seestar_master_is_57_percent_padding() -> None:
     mask, there = canvas(SEESTAR)
-    mask[there.rows, there.columns] = True
+    mask[there.window()] = True
     found = find_padding(mask)
     assert found is not None
     assert (found.side, found.top, found.left, round(found.fraction, 3)) == (2203, 141, 561, 0.573)
@@ -55,8 +60,8 @@ def test_a_seestar_master_is_57_percent_padding() -> None:
 @pytest.mark.parametrize("cut", [1, 7, 30])
 def test_the_margin_that_the_cleanup_cuts_is_no_padding(frame: tuple[int, int], cut: int) -> None:
     mask, there = canvas(frame)
-    mask[there.top + cut : there.rows.stop - cut, there.left + cut : there.columns.stop - cut] = True
-    mask[there.top + cut + 20, there.left + cut : there.columns.stop - cut] = False  # a hole is no end
+    mask[within(there, cut)] = True
+    mask[there.top + cut + 20] = False  # a hole is no end
     found = find_padding(mask)
     assert found is not None
     assert max(abs(found.height - frame[0]), abs(found.width - frame[1])) <= 2
@@ -76,7 +81,7 @@ def test_the_margin_that_the_cleanup_cuts_is_no_padding(frame: tuple[int, int], 
 def test_frames_that_reach_beyond_the_reference(others: Callable[[tuple[int, int]], Mask]) -> None:
     frame = (320, 180)
     mask, there = canvas(frame)
-    mask[there.rows, there.columns] = True
+    mask[there.window()] = True
     found = find_padding(mask | others(frame))
     assert found is not None
     assert max(abs(found.height - 320), abs(found.width - 180)) <= 16
@@ -112,7 +117,7 @@ def test_what_is_no_padding() -> None:
 
 def test_a_frame_of_another_size_is_not_believed() -> None:
     mask, there = canvas((320, 180))
-    mask[there.rows, there.columns] = True
+    mask[there.window()] = True
     assert find_padding(mask, (1920, 1080)) == there
     assert find_padding(np.zeros((368, 368), bool), (320, 180)) == there  # known, though nothing is left
 

@@ -38,7 +38,7 @@ _OBSERVATION = (
     "CD1_1 CD1_2 CD2_1 CD2_2 PC1_1 PC1_2 PC2_1 PC2_2"
 )
 # Of ZeMosaic's master tiles; names over eight letters stand in HIERARCH cards.
-_MASTER = "EXTNAME ALPHAEXT ZMT_TYPE ZMT_ID ZMT_NRAW ZMT_NALGN MT_NFRAMES ZMT_EMPT ZMT_EVF"
+_MASTER = "EXTNAME ALPHAEXT ZMT_TYPE ZMT_ID ZMT_NRAW ZMT_NALGN MT_NFRAMES ZMT_EMPT ZMT_EVF ZMT_NANZ ZMT_REF EXPTOTAL"
 _KEPT = frozenset(key.encode() for key in f"{_STRUCTURE} {_OBSERVATION} {_MASTER}".split()) | frozenset(
     f"{prefix}NAXIS{axis}".encode() for prefix in ("", "Z") for axis in range(1, 10)
 )

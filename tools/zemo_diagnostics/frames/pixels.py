@@ -263,6 +263,11 @@ class Cropped:
         first, last = row_range(rows, self.height)
         return self.frame[self.top + first : self.top + last][:, self.left : self.left + self.width]
 
+    def window(self, rows: slice, columns: slice) -> Pixels:
+        """Read columns ``x0:x1`` of rows ``y0:y1`` of the rectangle."""
+        (y0, y1), (x0, x1) = row_range(rows, self.height), row_range(columns, self.width)
+        return read_window(self.frame, slice(self.top + y0, self.top + y1), slice(self.left + x0, self.left + x1))
+
 
 def read_window(source: RowSource, rows: slice, columns: slice) -> Pixels:
     """Read columns ``x0:x1`` of rows ``y0:y1``, without the rest of the rows where the source can do so."""

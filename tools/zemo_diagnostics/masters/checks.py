@@ -6,9 +6,10 @@ from collections.abc import Iterator
 
 from ..findings.kinds import Found, check
 from ..reports.report import Level, Source
-from ..wording import fraction, plural, share
-from .data import MasterVerdict, RunMasters, TileMaster, plane_names, planes_without_values
+from ..wording import fraction, number, plural, share
+from .data import MasterVerdict, ReferenceFrame, RunMasters, TileMaster, plane_names, planes_without_values
 from .measure import alpha_difference, wide_bands
+from .noise import noise_not_fallen
 
 # Alpha and pixels may disagree in this part of the pixels: a soft edge is rounded to 0 or 255 somewhere.
 _ALPHA_TOLERANCE = 0.001
@@ -24,12 +25,17 @@ def _with_signal(masters: RunMasters) -> Iterator[TileMaster]:
     return (tile for tile in masters.tiles if tile.verdict is not MasterVerdict.EMPTY)
 
 
+def _within(tile: TileMaster) -> str:
+    """Say that what was counted lies within the padding, where there is one."""
+    return " within the padding" if tile.padding else ""
+
+
 def _in_part_empty(masters: RunMasters, verdict: MasterVerdict) -> Iterator[Found]:
     """Find the tiles that are partly, or nearly, empty."""
     for tile in masters.tiles:
         if tile.verdict is verdict:
             blank = share(tile.blank_pixels, tile.pixels, "pixels")
-            yield Found(f"{blank} are blank: {tile.cause}.", tile.tile_id, (tile.name,))
+            yield Found(f"{blank} are blank{_within(tile)}: {tile.cause}.", tile.tile_id, (tile.name,))
 
 
 @check(
@@ -51,9 +57,9 @@ def master_unreadable(masters: RunMasters) -> Iterator[Found]:
     Level.ERROR,
     "A master is empty",
     needs="masters",
-    remedy="Run 'zemo-diag gating' on the lights of this tile: it shows whether the alt-az cleanup ran on a tile that "
-    "is not alt-az. If so, build it anew with a ZeMosaic that has the patch, or with the cleanup off. Where a colour "
-    "was lost, see ZD308.",
+    remedy="Build it anew with the alt-az cleanup off (altaz_cleanup_enabled): with it on, released versions of "
+    "ZeMosaic lose all frames but the reference when they align, and of eight frames or more nothing is left. "
+    "'zemo-diag gating' on its lights shows whether the cleanup was on. Where a colour was lost, see ZD308.",
 )
 def master_empty(masters: RunMasters) -> Iterator[Found]:
     """There is no signal in a master, by ZeMosaic's own limits: no pixel has a value in every channel; or no value
@@ -70,12 +76,12 @@ def master_empty(masters: RunMasters) -> Iterator[Found]:
     Level.ERROR,
     "A master is nearly empty",
     needs="masters",
-    remedy="Run 'zemo-diag gating' on the lights of this tile: it shows whether the alt-az cleanup ran on a tile that "
-    "is not alt-az. If so, build it anew with a ZeMosaic that has the patch, or with the cleanup off.",
+    remedy="Build it anew with the alt-az cleanup off (altaz_cleanup_enabled). 'zemo-diag gating' on its lights shows "
+    "whether it was on.",
 )
 def master_nearly_empty(masters: RunMasters) -> Iterator[Found]:
-    """Nine tenths of a master's pixels or more are blank (every channel NaN or 0): no footprint of frames looks like
-    that, so something wiped it."""
+    """Nine tenths of a master's pixels or more are blank (every channel NaN or 0); ZeMosaic's padding is not counted.
+    No footprint of frames looks like that, so something wiped it."""
     yield from _in_part_empty(masters, MasterVerdict.NEARLY)
 
 
@@ -88,8 +94,8 @@ def master_nearly_empty(masters: RunMasters) -> Iterator[Found]:
     "other, run 'zemo-diag gating' on its lights, and look for frames of another pointing among them.",
 )
 def master_partly_empty(masters: RunMasters) -> Iterator[Found]:
-    """Half of a master's pixels or more are blank (every channel NaN or 0), but not nine tenths. The corners of a
-    field that turned, and the margin of the alt-az cleanup, take less of a good tile."""
+    """Half of a master's pixels or more are blank (every channel NaN or 0), but not nine tenths; ZeMosaic's padding is
+    not counted. The corners of a field that turned, and the margin of the alt-az cleanup, take less of a good tile."""
     yield from _in_part_empty(masters, MasterVerdict.PARTLY)
 
 
@@ -98,7 +104,9 @@ def master_partly_empty(masters: RunMasters) -> Iterator[Found]:
     Level.WARNING,
     "Alpha and pixels disagree",
     needs="masters",
-    remedy="Build the tile anew. Where that changes nothing, report it with this report attached.",
+    remedy="Where it hides valid pixels along the edges, that is the margin of the alt-az cleanup: ZeMosaic rounds its "
+    "soft edge to 0 or 255, and a smaller altaz_margin_percent hides less. Else build the tile anew; where that "
+    "changes nothing, report it with this report attached.",
 )
 def alpha_disagrees(masters: RunMasters) -> Iterator[Found]:
     """The ALPHA extension shows blank pixels, or hides valid ones, in more than a thousandth of a tile; or it is cut
@@ -131,7 +139,7 @@ def wide_blank_band(masters: RunMasters) -> Iterator[Found]:
             continue
         bands = ", ".join(f"{edge} {plural(width, 'pixel')}" for edge, width in wide_bands(tile))
         if bands:
-            size = " × ".join(map(str, tile.shape[:2]))
+            size = " × ".join(map(str, tile.measured_shape))
             yield Found(f"Blank at the edges: {bands}, of {size}.", tile.tile_id, (tile.name,))
 
 
@@ -191,8 +199,11 @@ def cards_disagree(masters: RunMasters) -> Iterator[Found]:
             yield Found("ZMT_EMPT=1 calls it empty, and it has signal.", tile.tile_id, (tile.name,))
         elif empty and cards.by_zemosaic and not cards.says_empty:
             yield Found("It is empty, and no ZMT_EMPT=1 says so.", tile.tile_id, (tile.name,))
-        if cards.valid_fraction is not None and abs(cards.valid_fraction - tile.valid_fraction) > _VALID_TOLERANCE:
-            stated, measured = fraction(cards.valid_fraction), fraction(tile.valid_fraction)
+        valid = 1 - tile.blank_fraction if cards.zeroed else tile.valid_fraction
+        if tile.padding or cards.valid_fraction is None:  # what it states is of the whole canvas
+            continue
+        if abs(cards.valid_fraction - valid) > _VALID_TOLERANCE:
+            stated, measured = fraction(cards.valid_fraction), fraction(valid)
             yield Found(f"ZMT_EVF says that {stated} is valid; it is {measured}.", tile.tile_id, (tile.name,))
 
 
@@ -245,3 +256,77 @@ def no_master(source: Source) -> Iterator[Found]:
             else f"None of the {source.files} files holds one."
         )
         yield Found(which)
+
+
+@check(
+    "ZD313",
+    Level.ERROR,
+    "A master holds one frame's light",
+    needs="masters",
+    remedy="Build it anew with the alt-az cleanup off (altaz_cleanup_enabled): with it on, released versions of "
+    "ZeMosaic lose all frames but the reference when they align. 'zemo-diag gating' on its lights shows whether the "
+    "cleanup was on, also by itself.",
+)
+def one_frames_light(masters: RunMasters) -> Iterator[Found]:
+    """A master that says it is made of several frames is its reference frame times a number, and a constant: what is
+    left after these are taken off is less than a fifth of that frame's own noise, and a true stack of two leaves about
+    0.7 of it. It looks like a picture, with the noise of one frame; with kappa-sigma rejection also dimmer by the
+    number of frames. The lights of --frames show it."""
+    for tile in masters.tiles:
+        one = tile.one_frame
+        if one and one.is_one_frame:
+            frames = plural(one.frames, "frame")
+            message = f"Of {frames}, but it is the reference frame × {one.scale:.3g}; what is left over is "
+            message += f"{one.residual_ratio:.3f} of that frame's noise: {tile.cause}."
+            yield Found(message, tile.tile_id, (tile.name,))
+
+
+@check(
+    "ZD314",
+    Level.WARNING,
+    "A master is as noisy as far fewer frames",
+    needs="masters",
+    remedy="Name the folder of its lights with --frames: then the master is compared with its reference frame, which "
+    "shows whether the others are missing (ZD313). Moonlight or dawn during this tile make noise too.",
+)
+def noise_did_not_fall(masters: RunMasters) -> Iterator[Found]:
+    """The noise of a master falls with the square root of its frames. This one has at least four times as many as what
+    it is held against (a light of --frames of its size and exposure, or else the masters of the fewest frames beside
+    it), and at least 0.8 of the noise, where half is expected. A master that is one frame under another name looks like
+    that; one that is that frame divided by their number does not, and only --frames finds it."""
+    for tile in masters.tiles:
+        other = noise_not_fallen(tile, masters.tiles)
+        if other is None or tile.cards.frames is None:
+            continue
+        expected = (other.frames / tile.cards.frames) ** 0.5 * other.noise
+        whose = f"{plural(other.masters, 'master')} of {plural(other.frames, 'frame')}" if other.masters else "a light"
+        message = (
+            f"Noise {number(tile.noise)} ADU with {tile.cards.frames} frames; {whose}: {number(other.noise)} ADU, "
+        )
+        yield Found(f"{message}so that {number(expected)} or less is expected.", tile.tile_id, (tile.name,))
+
+
+_WHY_NOT_COMPARED = {
+    ReferenceFrame.NOT_NAMED: "its header names no reference frame (ZMT_REF)",
+    ReferenceFrame.NOT_THERE: "its reference frame is not among the lights",
+    ReferenceFrame.UNUSABLE: "its reference frame cannot be read, or is of another size or other colours",
+    ReferenceFrame.NOT_BROUGHT_TO_COLOUR: "its reference frame is a raw mosaic, and OpenCV is not installed",
+    ReferenceFrame.COMPARED: "too few of its pixels can be compared",
+}
+
+
+@check(
+    "ZD315",
+    Level.INFO,
+    "A master was not compared with its reference frame",
+    needs="masters",
+    remedy="Give --frames the folder of the lights as ZeMosaic read them, under their names; for raw mosaics install "
+    "the extra 'color' (OpenCV).",
+)
+def not_compared(masters: RunMasters) -> Iterator[Found]:
+    """Lights were given with --frames, and the reference frame that a master names (ZMT_REF) could not be held against
+    it. Whether it holds one frame's light is told by its noise alone, if at all (ZD314)."""
+    for tile in masters.tiles:
+        if tile.one_frame is None and tile.reference in _WHY_NOT_COMPARED:
+            why = _WHY_NOT_COMPARED[tile.reference]
+            yield Found(f"{why[0].upper()}{why[1:]}.", tile.tile_id, (tile.name,))

@@ -10,8 +10,20 @@ from ..command_options import File, Folder, output_options
 from ..stderr import say_line
 
 
-@click.command("masters", epilog="\b\nExample:\n  zemo-diag masters run_tmp --contact-sheet sheet.png")
+@click.command(
+    "masters",
+    epilog="\b\nExamples:\n  zemo-diag masters run_tmp --contact-sheet sheet.png"
+    "\n  zemo-diag masters run_tmp --frames lights",
+)
 @click.argument("folder", type=Folder(path_type=Path))
+@click.option(
+    "--frames",
+    "lights",
+    type=Folder(path_type=Path),
+    metavar="FOLDER",
+    help="The lights that the masters were made of: each master is compared with its reference frame, and one that "
+    "holds no other frame's light is found.",
+)
 @click.option(
     "--contact-sheet",
     type=File(path_type=Path),
@@ -20,13 +32,20 @@ from ..stderr import say_line
 )
 @output_options
 def command(
-    folder: Path, contact_sheet: Path | None, form: str, outputs: tuple[Path, ...], force: bool, quiet: bool
+    folder: Path,
+    lights: Path | None,
+    contact_sheet: Path | None,
+    form: str,
+    outputs: tuple[Path, ...],
+    force: bool,
+    quiet: bool,
 ) -> int:
     """Measure master tiles, and say which are empty.
 
     Reads every FITS file in FOLDER and its sub-folders as a master tile of its own (ZeMosaic's master_tile_*.fits, or
     anybody's): how much of it is blank, its levels, whether alpha and header agree with the pixels, blank bands at the
-    edges, holes in bright cores. Any number of them, of any size, in a little memory.
+    edges, holes in bright cores. ZeMosaic's padding is no part of that. Any number of them, of any size, in a little
+    memory.
     """
     from ..progress import progress_bar
     from ..reports.outputs import check_output_paths, deliver
@@ -36,7 +55,7 @@ def command(
     check_output_paths(outputs, force=force)
     sheet = ContactSheet(contact_sheet, force=force) if contact_sheet else None
     with progress_bar(quiet=quiet) as say:
-        report = run_masters(folder, sheet=sheet, say=say)
+        report = run_masters(folder, lights=lights, sheet=sheet, say=say)
     if sheet and sheet.written:
         say_line(f"Wrote {sheet.words()}")
     code = deliver(report, form, outputs, force)

@@ -1,7 +1,8 @@
 """What ``zemo-diag masters`` finds out of master tiles, as plain frozen data.
 
-A pixel is *blank* where no channel holds anything: each is NaN, infinite or exactly 0. It is *valid* where every
-channel is finite. Index order is ``[y, x]``; shapes are (H, W) or (H, W, 3).
+A pixel is *blank* where no channel holds anything: each is NaN, infinite or exactly 0, or all are the constant that
+stands around the picture. It is *valid* where every channel is finite. Index order is ``[y, x]``; shapes are (H, W) or
+(H, W, 3). Of a master that ZeMosaic padded, only the frame within the padding is measured.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ class MasterVerdict(str, Enum):
     """What the pixels of a master come to."""
 
     FINE = "fine"
+    ONE_FRAME = "one frame's light"
     PARTLY = "partly empty"
     NEARLY = "nearly empty"
     EMPTY = "empty"
@@ -40,6 +42,10 @@ class MasterCards:
         ``ALPHAEXT``: whether an ALPHA extension should follow.
     by_zemosaic : bool
         Whether ``ZMT_TYPE`` calls it a master tile.
+    zeroed : bool
+        ``ZMT_NANZ`` is 1: 0 was written for NaN.
+    exposure_s : float or None
+        Exposure of a frame, seconds: ``EXPTOTAL`` over the frames in the group, or ``EXPTIME`` over those stacked.
     """
 
     zmt_id: int | None = None
@@ -50,6 +56,13 @@ class MasterCards:
     valid_fraction: float | None = None
     says_alpha: bool | None = None
     by_zemosaic: bool = False
+    zeroed: bool = False
+    exposure_s: float | None = None
+
+    @property
+    def frames(self) -> int | None:
+        """Frames that the master says it is made of: those stacked, or else those aligned."""
+        return self.frames_aligned if self.frames_stacked is None else self.frames_stacked
 
 
 @dataclass(frozen=True)
@@ -172,16 +185,40 @@ class Padding:
         """Part of the canvas that is padding."""
         return self.padding_pixels / self.side**2
 
-    @property
-    def rows(self) -> slice:
-        """The frame's rows."""
-        return slice(self.top, self.top + self.height)
+    def window(self) -> tuple[slice, slice]:
+        """Give the frame's rows and columns."""
+        return slice(self.top, self.top + self.height), slice(self.left, self.left + self.width)
 
-    @property
-    def columns(self) -> slice:
-        """The frame's columns."""
-        return slice(self.left, self.left + self.width)
 
+class ReferenceFrame(str, Enum):
+    """What became of a master's reference frame among the lights that were given.
+
+    Attributes
+    ----------
+    NOT_ASKED
+        No lights were given, or the master is empty or of a single frame.
+    NOT_NAMED
+        The master's header does not name it (``ZMT_REF``).
+    NOT_THERE
+        No light has its name.
+    UNUSABLE
+        It could not be read, or is not of the master's size or colours.
+    NOT_BROUGHT_TO_COLOUR
+        It is a raw mosaic, and OpenCV is not installed.
+    COMPARED
+        It was compared, unless too few pixels are left.
+    """
+
+    NOT_ASKED = "not asked"
+    NOT_NAMED = "not named"
+    NOT_THERE = "not there"
+    UNUSABLE = "unusable"
+    NOT_BROUGHT_TO_COLOUR = "not brought to colour"
+    COMPARED = "compared"
+
+
+# A master of one frame holds the light of one, and rightly so.
+LEAST_FRAMES = 2
 
 # What is left of a true stack, after its reference frame is taken off, is never so little (0.58 of two frames).
 ONE_FRAME_RESIDUAL = 0.2
@@ -212,7 +249,7 @@ class OneFrame:
     @property
     def is_one_frame(self) -> bool:
         """Whether a master of two frames or more holds the light of one."""
-        return self.frames >= 2 and self.residual_ratio < ONE_FRAME_RESIDUAL
+        return self.frames >= LEAST_FRAMES and self.residual_ratio < ONE_FRAME_RESIDUAL
 
 
 @dataclass(frozen=True)
@@ -226,7 +263,7 @@ class TileMaster:
     name : str
         The file, below the folder that was asked for.
     shape : tuple of int
-        (H, W) or (H, W, 3).
+        (H, W) or (H, W, 3), padding included.
     verdict : MasterVerdict
         What it comes to.
     cause : str
@@ -234,7 +271,7 @@ class TileMaster:
     cards : MasterCards
         What its header says.
     pixels, blank_pixels, valid_pixels : int
-        All pixels, those without anything, and those with every channel finite.
+        All pixels within the padding, those without anything, and those with every channel finite.
     samples, finite, zero, negative : int
         All samples (pixels × channels), and how many of them are finite, exactly 0, below 0.
     max_abs, std : float
@@ -249,6 +286,19 @@ class TileMaster:
         Blank bands at the edges.
     holes : CoreHoles
         Holes in bright cores.
+    padding : Padding or None
+        Where the frame lies within the canvas; None where it is not padded.
+    fill : tuple of float, or None
+        The constant that stands for nothing around the picture, one value for each channel, ADU; None where that is
+        NaN or 0.
+    noise : float or None
+        Noise of a pixel in the middle of the tile, ADU: the median of the channels. None where there is too little.
+    frame_noise : float or None
+        The same of the lights that were given, of those of its size and exposure; None where it was not needed.
+    reference : ReferenceFrame
+        What became of its reference frame among the lights that were given.
+    one_frame : OneFrame or None
+        The master against its reference frame; None where they could not be compared.
     """
 
     tile_id: int
@@ -271,10 +321,21 @@ class TileMaster:
     alpha_problem: str
     edges: EdgeBands
     holes: CoreHoles
+    padding: Padding | None = None
+    fill: tuple[float, ...] | None = None
+    noise: float | None = None
+    frame_noise: float | None = None
+    reference: ReferenceFrame = ReferenceFrame.NOT_ASKED
+    one_frame: OneFrame | None = None
+
+    @property
+    def measured_shape(self) -> tuple[int, int]:
+        """Rows and columns within the padding."""
+        return (self.padding.height, self.padding.width) if self.padding else (self.shape[0], self.shape[1])
 
     @property
     def blank_fraction(self) -> float:
-        """Part of the pixels that are blank."""
+        """Part of the pixels within the padding that are blank."""
         return self.blank_pixels / self.pixels
 
     @property
@@ -293,7 +354,10 @@ class RunMasters:
         Every one that could be measured.
     unreadable : tuple of UnusableFile
         Files that are damaged: each a master lost.
+    lights : int or None
+        How many lights were given to compare them with; None where none were asked for.
     """
 
     tiles: tuple[TileMaster, ...]
     unreadable: tuple[UnusableFile, ...] = ()
+    lights: int | None = None

@@ -16,7 +16,7 @@ from .data import MasterCards
 MASTER_TYPE = "Master Tile"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class MasterFile:
     """One file that may be a master.
 
@@ -34,6 +34,9 @@ class MasterFile:
         Why the extension cannot be used; empty where it can, or is not there.
     cards : MasterCards
         What ZeMosaic wrote of it.
+    reference : str
+        File name of its reference frame, ``ZMT_REF``; empty where it is not named. It may hold a serial number: it
+        never goes into a result.
     """
 
     path: Path
@@ -42,6 +45,7 @@ class MasterFile:
     alpha: ImageHeader | None
     alpha_problem: str
     cards: MasterCards
+    reference: str = ""
 
 
 @dataclass(frozen=True)
@@ -120,7 +124,16 @@ def _look_at(path: Path, name: str) -> MasterFile:
     if not (len(shape) == 2 or (len(shape) == 3 and shape[0] in (1, 3))):
         raise NoImageError(f"its image is {' × '.join(map(str, shape))}: a master is one plane, or three for colour")
     alpha, problem = _alpha_of(path, image)
-    return MasterFile(path, name, image, alpha, problem, read_cards(image.cards))
+    reference = str(card(image.cards, "ZMT_REF", "") or "").strip()
+    return MasterFile(
+        path=path,
+        name=name,
+        header=image,
+        alpha=alpha,
+        alpha_problem=problem,
+        cards=read_cards(image.cards),
+        reference=reference,
+    )
 
 
 def _alpha_of(path: Path, image: ImageHeader) -> tuple[ImageHeader | None, str]:
@@ -150,7 +163,18 @@ def read_cards(header: Any) -> MasterCards:
         valid_fraction=_number(header, "ZMT_EVF"),
         says_alpha=None if says_alpha is None else says_alpha == 1,
         by_zemosaic=str(card(header, "ZMT_TYPE", "")).strip() == MASTER_TYPE,
+        zeroed=_whole_number(header, "ZMT_NANZ") == 1,
+        exposure_s=_exposure_of_a_frame(header),
     )
+
+
+def _exposure_of_a_frame(header: Any) -> float | None:
+    """Give the exposure of one frame: ZeMosaic sums up those of the whole group, zemo-diag those that it stacked."""
+    for total_key, frames_key in (("EXPTOTAL", "ZMT_NRAW"), ("EXPTIME", "MT_NFRAMES")):
+        total, frames = _number(header, total_key), _whole_number(header, frames_key)
+        if total and total > 0 and frames:
+            return total / frames
+    return None
 
 
 def _number(header: Any, key: str) -> float | None:

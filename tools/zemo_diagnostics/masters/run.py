@@ -19,6 +19,7 @@ from ..zemosaic.functions_under_test import (
 from .contact_sheet import ContactSheet
 from .data import RunMasters, TileMaster
 from .files import scan_masters
+from .lights import find_lights
 from .measure import gather, measure_masters
 from .tell import tell
 
@@ -29,13 +30,15 @@ def masters_part(masters: RunMasters) -> Part:
     return Part(name="masters", data=masters, tell=tell, series="ZD3", exit_code=code)
 
 
-def run_masters(folder: Path, *, sheet: ContactSheet | None = None, say: Say) -> Report:
+def run_masters(folder: Path, *, lights: Path | None = None, sheet: ContactSheet | None = None, say: Say) -> Report:
     """Report, for each master tile of a folder, what its pixels hold and whether it is empty.
 
     Parameters
     ----------
     folder : Path
         A folder of FITS files; each is measured by itself.
+    lights : Path, optional, keyword-only
+        A folder of the lights that they were made of.
     sheet : ContactSheet, optional, keyword-only
         Gets a small picture of each.
     say : callable, keyword-only
@@ -47,14 +50,18 @@ def run_masters(folder: Path, *, sheet: ContactSheet | None = None, say: Say) ->
         Where there is nothing to look at, or a page of the sheet cannot be written.
     """
     signal = load_master_signal()
+    found = None
+    if lights is not None:
+        found = find_lights(lights, lambda done, total: say("reading the headers of lights", done / total))
     scan = scan_masters(folder, lambda done, total: say("reading headers", done / total))
     if sheet is not None:
         sheet.expect(len(scan.masters))
     measured: list[TileMaster | UnusableFile] = []
-    interrupted = not take_until_interrupted(measure_masters(scan, signal, say, sheet.add if sheet else None), measured)
+    measuring = measure_masters(scan, signal, say, sheet.add if sheet else None, found)
+    interrupted = not take_until_interrupted(measuring, measured)
     if sheet is not None:
         sheet.close()
-    masters = gather(measured, scan)
+    masters = gather(measured, scan, found)
     frames = len(scan.masters) + len(scan.damaged)
     name = folder.resolve().name or "."
     source = Source(
@@ -72,6 +79,7 @@ def run_masters(folder: Path, *, sheet: ContactSheet | None = None, say: Say) ->
         "masters",
         source,
         describe_environment(describe_functions_under_test()),
+        options=() if lights is None else (("frames", lights.resolve().name or "."),),
         parts=(part,),
         findings=find(source, part),
         interrupted=interrupted,

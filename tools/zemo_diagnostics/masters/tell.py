@@ -9,19 +9,29 @@ from ..reports.document import Column, Line, Row, Section, State, Table, Tone
 from ..reports.levels import state_of
 from ..reports.report import Levels
 from ..wording import MISSING, fraction, number, plural
-from .data import MasterVerdict, RunMasters, TileMaster
+from .data import MasterVerdict, OneFrame, RunMasters, TileMaster
 
 # What `master_cells` gives.
 MASTER_HEADS = ("size", "frames", "blank", "alpha")
 
-_ORDER = (MasterVerdict.EMPTY, MasterVerdict.NEARLY, MasterVerdict.PARTLY, MasterVerdict.FINE)
+_ORDER = (
+    MasterVerdict.EMPTY,
+    MasterVerdict.NEARLY,
+    MasterVerdict.ONE_FRAME,
+    MasterVerdict.PARTLY,
+    MasterVerdict.FINE,
+)
 
 _STATES = {
     MasterVerdict.FINE: State.OK,
+    MasterVerdict.ONE_FRAME: State.ERROR,
     MasterVerdict.PARTLY: State.WARNING,
     MasterVerdict.NEARLY: State.ERROR,
     MasterVerdict.EMPTY: State.ERROR,
 }
+
+# What stands behind a number of them, where that is not the verdict itself.
+_COUNTED = {MasterVerdict.ONE_FRAME: "with one frame's light"}
 
 _COLUMNS = (
     *(Column(head=head, right=head == "blank") for head in MASTER_HEADS),
@@ -45,7 +55,7 @@ def tell(masters: RunMasters, levels: Levels) -> Section:
 def _row(tile: TileMaster, levels: Levels) -> Row:
     """Tell one master; what its samples hold stands beneath where it is not fine."""
     state = state_of(tile.tile_id, levels, _STATES[tile.verdict])
-    beneath = [levels_words(tile)] + ([] if state is State.OK else [samples_words(tile)])
+    beneath = [*_canvas_and_light(tile), levels_words(tile), *([] if state is State.OK else [samples_words(tile)])]
     return Row(
         number=tile.tile_id,
         name=tile.name,
@@ -62,7 +72,7 @@ def masters_verdict(masters: RunMasters) -> str:
     if not masters.tiles and not masters.unreadable:
         return "no master tile was measured"
     counts = Counter(tile.verdict for tile in masters.tiles)
-    told = [f"{counts[verdict]} {verdict.value}" for verdict in _ORDER if counts[verdict]]
+    told = [f"{counts[verdict]} {_COUNTED.get(verdict, verdict.value)}" for verdict in _ORDER if counts[verdict]]
     if masters.unreadable:
         told.insert(0, f"{len(masters.unreadable)} unreadable")
     return f"{plural(len(masters.tiles) + len(masters.unreadable), 'master tile')}: {', '.join(told)}"
@@ -102,7 +112,37 @@ def _level(value: float | None) -> str:
 def master_cells(tile: TileMaster) -> tuple[str, str, str, str]:
     """Give a master's cells, under `MASTER_HEADS`."""
     size = " × ".join(map(str, tile.shape))
-    return size, frames_words(tile), fraction(tile.blank_fraction), alpha_words(tile)
+    blank = f"{fraction(tile.blank_fraction)}{' within' if tile.padding else ''}"
+    return size, frames_words(tile), blank, alpha_words(tile)
+
+
+def padding_words(tile: TileMaster) -> str:
+    """Say how much of a canvas is padding, and of the rest blank; empty where it is not padded."""
+    if tile.padding is None:
+        return ""
+    size = f"{tile.padding.height} × {tile.padding.width}"
+    return f"{fraction(tile.padding.fraction)} padding, {fraction(tile.blank_fraction)} blank within ({size})"
+
+
+def light_words(tile: TileMaster) -> str:
+    """Say how a master compares with its reference frame; empty where it was not compared."""
+    one = tile.one_frame
+    if one is None:
+        return ""
+    if one.is_one_frame:
+        return f"one frame's light: the reference frame × {one.scale:.3g}; left over: {_left(one)} of its noise"
+    return f"against the reference frame: {_left(one)} of its noise is left over, as in a stack of several"
+
+
+def _left(one: OneFrame) -> str:
+    """Give what is left over, in units of the reference's noise."""
+    return "less than 0.001" if one.residual_ratio < 0.001 else f"{one.residual_ratio:.2g}"
+
+
+def _canvas_and_light(tile: TileMaster) -> list[str]:
+    """Tell of padding, of the constant that stands for nothing, and of the reference frame, what there is."""
+    fill = f"the constant {_each_channel(tile.fill)} stands for nothing" if tile.fill else ""
+    return [words for words in (padding_words(tile), fill, light_words(tile)) if words]
 
 
 def levels_words(tile: TileMaster) -> str:
@@ -130,6 +170,7 @@ def master_sentences(tile: TileMaster) -> list[str]:
     size, frames, blank, alpha = master_cells(tile)
     return [
         f"{size}; frames: {frames}; blank: {blank}; alpha: {alpha}",
+        *_canvas_and_light(tile),
         levels_words(tile),
         samples_words(tile),
         *([f"likely cause: {tile.cause}"] if tile.cause else []),
