@@ -100,8 +100,12 @@ def lay_out(source: RowSource, alpha: RowSource | None, frame_shape: tuple[int, 
     unfilled = source if fill is None else Unfilled(source, fill)
     if padding is None:
         return Canvas(unfilled, alpha, None, fill)
-    rectangle = padding.top, padding.left, padding.height, padding.width
-    return Canvas(Cropped(unfilled, *rectangle), alpha and Cropped(alpha, *rectangle), padding, fill)
+    return Canvas(_within(unfilled, padding), alpha and _within(alpha, padding), padding, fill)
+
+
+def _within(source: RowSource, padding: Padding) -> Cropped:
+    """Give what lies within the padding."""
+    return Cropped(frame=source, top=padding.top, left=padding.left, height=padding.height, width=padding.width)
 
 
 def _fill_of(source: RowSource) -> tuple[float, ...] | None:
