@@ -21,6 +21,19 @@ def _no_decoder_is_left() -> Iterator[None]:
     close_decoder()
 
 
+@pytest.fixture(autouse=True, scope="module")
+def _nothing_of_the_users_is_touched() -> Iterator[None]:
+    """Hold whatever reads the fixtures, in every command, to leaving each file as it was and none of its own."""
+
+    def state() -> dict[Path, tuple[int, int]]:
+        files = (path for path in FIXTURES.rglob("*") if path.is_file() and path.suffix != ".pyc")
+        return {path: (path.stat().st_mtime_ns, path.stat().st_size) for path in files}
+
+    before = state()
+    yield
+    assert state() == before
+
+
 @pytest.fixture
 def fixtures() -> Path:
     """Give the folder of simulated groups that the project carries."""
