@@ -14,9 +14,11 @@ demo: $(VENV)/installed
 	$(BIN)/zemo-diag gating fixtures/mixed_by_tile
 	$(BIN)/zemo-diag kappa-parity fixtures/mixed_by_tile
 
+# A worker for each core; a file's tests stay with one, so that what they share is made once.
 test: lint
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n logical --dist loadscope
 
+# One by one, here and in `fuzz`: they measure peaks of memory and time hangs, of runs that take all cores.
 test-long: $(VENV)/installed-dev
 	$(BIN)/python -m pytest -m long
 

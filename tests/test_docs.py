@@ -46,6 +46,18 @@ def test_every_pip_line_of_the_readme_is_of_the_environment_that_it_makes() -> N
     assert all(f".venv\\Scripts\\python {line}" in lines for line in extras)
 
 
+def test_the_steps_of_make_test_are_the_same_wherever_they_stand() -> None:
+    makefile, workflow = ((ROOT / path).read_text("utf-8") for path in ("Makefile", ".github/workflows/ci.yml"))
+    steps = re.findall(r"-m ((?:ruff|mypy|pytest).*)", README)
+    assert [step.split()[0] for step in steps] == ["ruff", "ruff", "mypy", "pytest"]
+    assert re.findall(r"python -m ((?:ruff|mypy|pytest).*)", workflow) == steps
+    for step in steps:
+        assert f"$(BIN)/python -m {step}\n" in makefile
+    installed = re.findall(r'pip install (.*\[dev.*\]")', README)
+    assert installed == re.findall(r'pip install (.*\[dev.*\]")', workflow)
+    assert installed[0] in makefile
+
+
 def test_every_link_of_the_readme_leads_somewhere() -> None:
     for target in re.findall(r"\]\(([^)#]+)\)", README):
         assert target.startswith("https://") or (ROOT / target).exists(), target

@@ -358,14 +358,14 @@ def check_bit_identical(case: Case) -> None:
 
 
 @given(cases(most_frames=60))
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 def test_any_cut_gives_the_references_bits(case: Case) -> None:
     check_bit_identical(case)
 
 
 @pytest.mark.long
 @given(cases(most_frames=700))
-@settings(max_examples=2000, deadline=None)
+@settings(max_examples=2000)
 def test_any_cut_gives_the_references_bits_up_to_700_frames(case: Case) -> None:
     check_bit_identical(case)
 
@@ -442,7 +442,7 @@ def test_the_network_brings_the_middle_to_its_place(n: int) -> None:
     budget=st.integers(1, 1 << 27),
     chunk_rows=st.integers(1, 100),
 )
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 def test_the_plan_keeps_its_promises(
     n: int, shape: tuple[int, ...], lazy: bool, threads: int, budget: int, chunk_rows: int
 ) -> None:

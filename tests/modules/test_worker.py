@@ -227,7 +227,7 @@ GARBAGE = st.recursive(
 )
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=400)
 @given(GARBAGE)
 @pytest.mark.filterwarnings("ignore::astropy.utils.exceptions.AstropyWarning")
 def test_whatever_a_group_is_the_answer_is_one_of_three_modes(group: Any) -> None:

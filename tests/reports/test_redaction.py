@@ -276,14 +276,14 @@ SECRETS = (
 TRACES = ("gwendolyn", "secret", "1a2b3c4d", "1173", "attic")
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.lists(st.sampled_from(SECRETS), max_size=4))
 def test_what_is_redacted_already_stays(secrets: list[str]) -> None:
     once = redact_text(" EQMODE=1 ".join([*secrets, ""]), PRIVATE)
     assert redact_text(once, PRIVATE) == once
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     secrets=st.lists(st.sampled_from(SECRETS), min_size=1, max_size=4),
     around=st.text(alphabet=" ,;:()'|`*_\n", max_size=3),

@@ -374,7 +374,7 @@ def test_a_users_text_is_shown_as_itself() -> None:
     assert "\\u661f.fit" in render_terminal(nasty_report(), width=200, color=False, unicode=False)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.text(min_size=1, max_size=60), st.sampled_from([40, 60, 80, 130]))
 def test_any_text_keeps_to_the_page(text: str, width: int) -> None:
     assert all(cell_len(line) <= width for line in drawn(nasty_report(text), width))
