@@ -8,7 +8,18 @@ from zemo_diagnostics.errors import UnusableFile
 from zemo_diagnostics.findings.find import find
 from zemo_diagnostics.gating.data import FrameMode, ModeCounts, RunGating, ShapeFrames, TelescopeFrames, TileGating
 from zemo_diagnostics.gating.run import gating_part
-from zemo_diagnostics.kappa_parity.data import Comparison, RunParity, TileParity, Variant, VariantRun, Verdict
+from zemo_diagnostics.kappa_parity.data import (
+    Comparison,
+    Rung,
+    RunParity,
+    TileParity,
+    Variant,
+    VariantRun,
+    Verdict,
+    ZemosaicFunction,
+    ZemosaicKappa,
+    ZemosaicRun,
+)
 from zemo_diagnostics.kappa_parity.run import parity_part
 from zemo_diagnostics.machine.child_process import RunStatus
 from zemo_diagnostics.masters.data import (
@@ -27,6 +38,7 @@ from zemo_diagnostics.masters.run import masters_part
 from zemo_diagnostics.phase3.data import BEFORE, PATCHED, BuildPlan, RunPhase3, TileBuild, TilePhase3
 from zemo_diagnostics.phase3.run import phase3_part
 from zemo_diagnostics.reports.report import Environment, Finding, Grouping, Level, Part, Report, Source, Subject
+from zemo_diagnostics.zemosaic.checkout import Presence
 
 GIB, MIB = 1 << 30, 1 << 20
 CREATED = "2026-01-02T03:04:05Z"
@@ -294,6 +306,82 @@ def died_report() -> Report:
     return parity_report(tile_parity(1), killed_tile(2), tile_parity(3, Verdict.DIFFERENT), findings=(died,))
 
 
+# The kappa-sigma functions of a ZeMosaic.
+FULL_FRAME, CHUNKED = "_cpu_stack_kappa_fallback_fullframe", "_cpu_stack_kappa_fallback_chunked"
+
+
+def zemosaic_run(variant: Variant = Variant.CHUNKED, **changes: object) -> ZemosaicRun:
+    base = ZemosaicRun(
+        function=CHUNKED if variant is Variant.CHUNKED else FULL_FRAME,
+        run=variant_run(variant, 640 * MIB if variant is Variant.CHUNKED else 1250 * MIB, wall_s=25.2),
+        rung=Rung.LIFTED,
+        comparison=comparison(),
+    )
+    return replace(base, **changes)  # type: ignore[arg-type]
+
+
+def zemosaic_ended(status: RunStatus, detail: str, variant: Variant = Variant.CHUNKED) -> ZemosaicRun:
+    """Give a function of a ZeMosaic that did not come to a result."""
+    ended = VariantRun(variant=variant, status=status, detail=detail, rows=(0, 1920), estimated_bytes=2 * GIB)
+    return zemosaic_run(variant, run=ended, comparison=None)
+
+
+def zemosaic_kappa(**changes: object) -> ZemosaicKappa:
+    base = ZemosaicKappa(
+        told="ZeMosaic git 1a1f979, like 2026-01, with the patch; run by Python 3.11.7, named by --python",
+        functions=(
+            ZemosaicFunction(Variant.FULL_FRAME, FULL_FRAME, Presence.PRESENT, "its stack can be judged"),
+            ZemosaicFunction(Variant.CHUNKED, CHUNKED, Presence.PRESENT, "its stack by bands of rows can be judged"),
+        ),
+        pixel_weights=(
+            zemosaic_run(Variant.FULL_FRAME, weighted=True),
+            replace(zemosaic_ended(RunStatus.RAISED, "ValueError: operands could not be broadcast"), weighted=True),
+        ),
+    )
+    return replace(base, **changes)  # type: ignore[arg-type]
+
+
+def zemosaic_report(zemosaic: ZemosaicKappa, *tiles: TileParity) -> Report:
+    report = parity_report(*tiles)
+    parity = replace(report.result("parity"), zemosaic=zemosaic)
+    report = replace(report, parts=(parity_part(parity),), findings=find(source(), parity_part(parity)))
+    examined = f"{zemosaic.told}; beside it this project"
+    return replace(report, environment=replace(environment(), functions_under_test=examined))
+
+
+def parity_zemosaic_report() -> Report:
+    """The stacks of a ZeMosaic are the same as ours; one of them refuses weights for each pixel."""
+    whole = replace(tile_parity(1), zemosaic=(zemosaic_run(Variant.FULL_FRAME), zemosaic_run()))
+    rows = (700, 1200)
+    band = [replace(one, run=replace(one.run, rows=rows)) for one in whole.zemosaic]
+    return zemosaic_report(zemosaic_kappa(), whole, partial_tile(2, zemosaic=tuple(band)))
+
+
+def parity_zemosaic_trouble_report() -> Report:
+    """A ZeMosaic whose chunked stack differs, dies, refuses weights and is not run; its full frame takes others."""
+    odd = ZemosaicFunction(
+        Variant.FULL_FRAME,
+        FULL_FRAME,
+        Presence.OTHER_SIGNATURE,
+        f"{FULL_FRAME} takes other parameters (it has no weights): its kappa-sigma stack of whole frames "
+        "cannot be judged",
+    )
+    imported = zemosaic_run(
+        rung=Rung.IMPORTED, not_lifted="np is set under a condition", comparison=comparison(Verdict.DIFFERENT)
+    )
+    refused = zemosaic_ended(RunStatus.RAISED, "ValueError: operands could not be broadcast together")
+    stacks = (
+        imported,
+        zemosaic_ended(RunStatus.TIMED_OUT, "it did not end within 60 s and was stopped"),
+        replace(refused, weighted=True),
+        zemosaic_ended(RunStatus.SKIPPED, "it needs 9216 MiB and 4096 MiB are allowed"),
+        replace(imported, comparison=comparison(Verdict.WITHIN)),
+    )
+    tiles = [replace(tile_parity(i), zemosaic=(stack,)) for i, stack in enumerate(stacks, 1)]
+    functions = (odd, zemosaic_kappa().functions[1])
+    return zemosaic_report(zemosaic_kappa(functions=functions, pixel_weights=(imported,)), *tiles)
+
+
 def tile_master(tile_id: int = 1, **changes: object) -> TileMaster:
     base = TileMaster(
         tile_id=tile_id,
@@ -555,6 +643,8 @@ SAMPLES = {
     "parity": parity_report,
     "died": died_report,
     "in part": partial_report,
+    "parity zemosaic": parity_zemosaic_report,
+    "parity zemosaic in trouble": parity_zemosaic_trouble_report,
     "big": big_report,
     "nasty": nasty_report,
     "interrupted": interrupted_report,

@@ -10,11 +10,15 @@ from ..findings.kinds import Found, check
 from ..machine.child_process import RunStatus
 from ..reports.report import Level
 from ..wording import plural
-from .data import RunParity, TileParity, Variant, Verdict
-from .tell import rows_words, verdict_words
+from ..zemosaic.checkout import Presence
+from .data import RunParity, TileParity, Variant, VariantRun, Verdict, ZemosaicRun
+from .tell import rows_words, verdict_words, zemosaic_name
 
 # A chunked run whose peak over its baseline is more than this part of the full frame's has no point.
 _POINTLESS_SHARE = 0.9
+
+# What the functions of a ZeMosaic are asked beside the tiles.
+_SMALL = "on a few small frames with weights of shape (H, W, C)"
 
 # Below this, peaks are noise of the allocator rather than of the stack.
 _MEASURABLE_BYTES = 64 << 20
@@ -26,15 +30,31 @@ def _names(files: tuple[UnusableFile, ...]) -> tuple[str, ...]:
 
 
 def _ended(parity: RunParity, status: RunStatus) -> Iterator[Found]:
-    """Find the children that ended in one way."""
+    """Find the children that ended in one way; of those of a ZeMosaic, not the ones that ZD218 and ZD219 tell."""
     for tile in parity.tiles:
         for run in tile.runs:
             if run.status is status:
-                rows = f", rows {run.rows[0]} to {run.rows[1] - 1}" if run.rows[1] else ""
                 child = (
                     "child that reads the frames" if run.variant is Variant.INSPECT else f"{run.variant.value} child"
                 )
-                yield Found(f"The {child}{rows}: {run.detail}.", tile.tile_id)
+                yield Found(f"The {child}{_rows(run)}: {run.detail}.", tile.tile_id)
+        for theirs in tile.zemosaic:
+            if theirs.run.status is status and theirs.died:
+                message = f"{zemosaic_name(theirs.run)} child{_rows(theirs.run)}: {theirs.run.detail}."
+                yield Found(message, tile.tile_id, (theirs.function,))
+    for theirs in _asked_for_pixel_weights(parity):
+        if theirs.run.status is status is not RunStatus.RAISED:
+            yield Found(f"{zemosaic_name(theirs.run)} child, {_SMALL}: {theirs.run.detail}.", None, (theirs.function,))
+
+
+def _rows(run: VariantRun) -> str:
+    """Name the rows that a child had."""
+    return f", rows {run.rows[0]} to {run.rows[1] - 1}" if run.rows[1] else ""
+
+
+def _asked_for_pixel_weights(parity: RunParity) -> tuple[ZemosaicRun, ...]:
+    """Give the functions of a ZeMosaic on a few small frames with weights of shape (H, W, C)."""
+    return parity.zemosaic.pixel_weights if parity.zemosaic else ()
 
 
 def smallest_stack_that_rejects(kappa: float) -> int:
@@ -64,9 +84,9 @@ def results_differ(parity: RunParity) -> Iterator[Found]:
             )
 
 
-def _places(tile: TileParity) -> tuple[str, ...]:
+def _places(compared: TileParity | ZemosaicRun) -> tuple[str, ...]:
     """Give the first differing places."""
-    return tuple(str(list(place)) for place in tile.comparison.first_places) if tile.comparison else ()
+    return tuple(str(list(place)) for place in compared.comparison.first_places) if compared.comparison else ()
 
 
 @check(
@@ -291,3 +311,118 @@ def tile_not_compared_whole(parity: RunParity) -> Iterator[Found]:
     for tile in parity.tiles:
         if parity.whole_required and not tile.whole:
             yield Found(f"The verdict is: {verdict_words(tile)}.", tile.tile_id)
+        for theirs in tile.zemosaic:
+            if parity.whole_required and (theirs.comparison is None or theirs.run.rows != tile.rows):
+                where = rows_words(theirs.run.rows, tile) or "no row"
+                message = f"{zemosaic_name(theirs.run)}: compared on {where if theirs.comparison else 'no row'}."
+                yield Found(message, tile.tile_id, (theirs.function,))
+
+
+@check(
+    "ZD216",
+    Level.ERROR,
+    "A stack of ZeMosaic differs from the reference",
+    needs="parity",
+    remedy="Report it to ZeMosaic with this report attached: its functions should give the same stack, whichever "
+    "of them is used. Where its rejection was changed on purpose, this is that change.",
+)
+def zemosaic_differs(parity: RunParity) -> Iterator[Found]:
+    """A function of the ZeMosaic under test gives another stack than the full frame that zemo-diag carries, on the
+    same frames."""
+    for tile_id, theirs in _compared_with_zemosaic(parity):
+        if theirs.comparison and theirs.comparison.verdict is Verdict.DIFFERENT:
+            where = f", {_SMALL}" if tile_id is None else ""
+            yield Found(f"{zemosaic_name(theirs.run)}{where}: {theirs.comparison.detail}.", tile_id, _places(theirs))
+
+
+@check(
+    "ZD217",
+    Level.WARNING,
+    "A stack of ZeMosaic differs from the reference within the tolerance",
+    needs="parity",
+    remedy="Run again without --atol to hold it to every bit.",
+)
+def zemosaic_within_tolerance(parity: RunParity) -> Iterator[Found]:
+    """A function of the ZeMosaic under test does not agree with the reference in every bit, but within the tolerance
+    that was given."""
+    for tile_id, theirs in _compared_with_zemosaic(parity):
+        if theirs.comparison and theirs.comparison.verdict is Verdict.WITHIN:
+            yield Found(f"{zemosaic_name(theirs.run)}: {theirs.comparison.detail}.", tile_id, _places(theirs))
+
+
+def _compared_with_zemosaic(parity: RunParity) -> Iterator[tuple[int | None, ZemosaicRun]]:
+    """Give each run of a function of a ZeMosaic with its tile; None for what was asked beside the tiles."""
+    yield from ((None, theirs) for theirs in _asked_for_pixel_weights(parity))
+    yield from ((tile.tile_id, theirs) for tile in parity.tiles for theirs in tile.zemosaic)
+
+
+@check(
+    "ZD218",
+    Level.ERROR,
+    "A stack of ZeMosaic refuses the weights of these frames",
+    needs="parity",
+    remedy="Report it to ZeMosaic with this report attached; a run that weighs frames would lose this tile. With "
+    "--weights none the stacks can be compared all the same.",
+)
+def zemosaic_refuses_weights(parity: RunParity) -> Iterator[Found]:
+    """A function of the ZeMosaic under test raises that the weights do not go together with the frames, though they
+    are one for each frame, or one for each frame and channel."""
+    for tile in parity.tiles:
+        for theirs in tile.zemosaic:
+            if theirs.refuses_weights:
+                message = f"{zemosaic_name(theirs.run)} function refuses them: {theirs.run.detail}."
+                yield Found(message, tile.tile_id, (theirs.function,))
+
+
+@check(
+    "ZD219",
+    Level.WARNING,
+    "A stack of ZeMosaic refuses weights for each pixel",
+    needs="parity",
+    remedy="Nothing to do for mosaics whose frames have one weight each. Report it to ZeMosaic with this report "
+    "attached: a stack by bands of rows must cut such weights into the same bands as the frames.",
+)
+def zemosaic_refuses_pixel_weights(parity: RunParity) -> Iterator[Found]:
+    """A function of the ZeMosaic under test raises an error where weights have the shape of a frame, (H, W, C). The
+    reference takes them. This is asked on a few small frames that are made for it, whatever the folder holds."""
+    for theirs in _asked_for_pixel_weights(parity):
+        if theirs.run.status is RunStatus.RAISED:
+            name = zemosaic_name(theirs.run)
+            message = f"{name} function refuses per-pixel weights of shape (H, W, C): {theirs.run.detail}."
+            yield Found(message, None, (theirs.function,))
+
+
+@check(
+    "ZD220",
+    Level.INFO,
+    "A stack of ZeMosaic cannot be judged",
+    needs="parity",
+    remedy="Nothing to do where this version never had it: before 2026-01 ZeMosaic had no stack by bands of rows. "
+    "Where it takes other parameters, a newer zemo-diag may know them.",
+)
+def zemosaic_function_missing(parity: RunParity) -> Iterator[Found]:
+    """The ZeMosaic under test has no such function, or one that takes other parameters, or its module cannot be
+    read."""
+    for function in parity.zemosaic.functions if parity.zemosaic else ():
+        if function.presence is not Presence.PRESENT:
+            yield Found(f"{function.told[0].upper()}{function.told[1:]}.", None, (function.name,))
+
+
+@check(
+    "ZD221",
+    Level.ERROR,
+    "A stack of ZeMosaic was not run",
+    needs="parity",
+    remedy="For memory: close programs, or use --crop or --max-frames. For room on the disk: set TMPDIR (on Windows "
+    "TEMP) to a folder on another one. For a module that cannot be imported: name the Python that runs ZeMosaic by "
+    "--python.",
+)
+def zemosaic_not_run(parity: RunParity) -> Iterator[Found]:
+    """A function of the ZeMosaic under test was not run on a tile: it does not fit in memory, its frames do not fit on
+    the disk for temporary files, or it cannot be got. Or there is none that can be run."""
+    if parity.zemosaic and all(one.presence is not Presence.PRESENT for one in parity.zemosaic.functions):
+        yield Found("It has no kappa-sigma stack that can be run: none was compared.")
+    for tile in parity.tiles:
+        for theirs in tile.zemosaic:
+            if theirs.run.status is RunStatus.SKIPPED:
+                yield Found(f"{zemosaic_name(theirs.run)}: {theirs.run.detail}.", tile.tile_id, (theirs.function,))

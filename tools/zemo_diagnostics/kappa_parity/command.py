@@ -6,10 +6,16 @@ from pathlib import Path
 
 import click
 
-from ..command_options import Crop, Finite, input_options, kappa_options, output_options
+from ..command_options import Crop, Finite, input_options, kappa_options, output_options, zemosaic_options
+
+_EXAMPLES = """\b
+Examples:
+  zemo-diag kappa-parity my_lights --tile 1 -o report.json
+  zemo-diag kappa-parity my_lights --zemosaic path/to/zemosaic
+"""
 
 
-@click.command("kappa-parity", epilog="\b\nExample:\n  zemo-diag kappa-parity my_lights --tile 1 -o report.json")
+@click.command("kappa-parity", epilog=_EXAMPLES)
 @input_options
 @click.option("--tile", "tiles", type=click.IntRange(min=1), multiple=True, help="Only this tile; may be repeated.")
 @kappa_options
@@ -31,6 +37,7 @@ from ..command_options import Crop, Finite, input_options, kappa_options, output
 )
 @click.option("--memory-limit", type=click.IntRange(min=1), metavar="MIB", help="Use no more memory than this.")
 @click.option("--require-whole", is_flag=True, help="Fail where a tile can be compared only in part, or not.")
+@zemosaic_options
 @output_options
 def command(
     folder: Path,
@@ -48,6 +55,8 @@ def command(
     atol: float,
     memory_limit: int | None,
     require_whole: bool,
+    zemosaic: Path | None,
+    python: str | None,
     form: str,
     outputs: tuple[Path, ...],
     force: bool,
@@ -56,11 +65,13 @@ def command(
     """Compare the chunked stack with the full-frame one.
 
     Runs both on the frames in FOLDER, tile by tile, each in a process of its own; shows where the results differ, if
-    they do, and the memory and time of each. Estimates the need beforehand and never endangers the machine.
+    they do, and the memory and time of each. Estimates the need beforehand and never endangers the machine. With
+    --zemosaic, the stacks of your own ZeMosaic are run on the same frames and held against the full frame.
     """
     from ..grouped_folder import GroupingOptions
     from ..progress import progress_bar
     from ..reports.outputs import check_output_paths, deliver
+    from ..zemosaic.under_test import open_zemosaic
     from .compare_tiles import ParityOptions
     from .run import run_parity
 
@@ -79,5 +90,12 @@ def command(
     )
     with progress_bar(quiet=quiet) as say:
         grouping = GroupingOptions(group_by, panel_deg, not no_split)
-        report = run_parity(folder, grouping, options, tile_ids=tiles, say=say)
+        report = run_parity(
+            folder,
+            grouping,
+            options,
+            tile_ids=tiles,
+            say=say,
+            zemosaic=open_zemosaic(zemosaic, python) if zemosaic else None,
+        )
     return deliver(report, form, outputs, force)

@@ -2,14 +2,17 @@
 
 Before anything runs, the need of each variant is estimated and held against the memory that is there. Where the full
 frame does not fit, both variants run on the largest central band of rows that does, and the chunked one alone on the
-whole tile: the machine is never endangered, and there is always something to compare.
+whole tile: the machine is never endangered, and there is always something to compare. The functions of a ZeMosaic under
+test run on the rows of the full frame, after ours.
 """
 
 from __future__ import annotations
 
+import shutil
 from bisect import bisect_right
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from math import prod
 from pathlib import Path
 from typing import Any
@@ -25,8 +28,9 @@ from ..machine.scratch import scratch_folder
 from ..progress import Say
 from ..zemosaic.functions_under_test import StackFunctions
 from .comparison import compare
-from .data import Comparison, TileParity, Variant, VariantRun
-from .job import Job, job_frames
+from .data import Comparison, TileParity, Variant, VariantRun, ZemosaicRun
+from .job import Job, handed_frames, job_frames
+from .zemosaic_stacks import StackTask, ZemosaicStacks, does_not_fit
 
 # What the children run.
 JOB_CHILD = f"{__package__}.job_child"
@@ -37,6 +41,8 @@ PROCESS_BYTES = 160 << 20
 # The part of the memory that is there which a child may be planned to take.
 MEMORY_SHARE = 0.8
 
+# The part of what is free on the disk for temporary files that frames may take which are handed on to a ZeMosaic.
+DISK_SHARE = 0.8
 
 MEMORY_FORMULA = (
     "full frame: 160 MiB + the frames (N × H × W × C × 4 B) + the stack's own need (about 6 times the frames); "
@@ -92,7 +98,12 @@ def memory_allowed(options: ParityOptions) -> MemoryLimit:
 
 
 def compare_tiles(
-    tiles: Sequence[Tile], functions: StackFunctions, options: ParityOptions, limit: MemoryLimit, say: Say
+    tiles: Sequence[Tile],
+    functions: StackFunctions,
+    options: ParityOptions,
+    limit: MemoryLimit,
+    say: Say,
+    zemosaic: ZemosaicStacks | None = None,
 ) -> Iterator[TileParity]:
     """Compare the variants on each tile, one tile after the other.
 
@@ -108,10 +119,20 @@ def compare_tiles(
         What a child may take at most; less where less is free by then.
     say : callable
         Gets (what is being done, part done) while it is.
+    zemosaic : ZemosaicStacks, optional
+        The functions of a ZeMosaic, which are run too.
     """
     for tile in tiles:
         with scratch_folder() as folder:
-            tile_run = _TileRun(tile=tile, functions=functions, options=options, limit=limit, folder=folder, say=say)
+            tile_run = _TileRun(
+                tile=tile,
+                functions=functions,
+                options=options,
+                limit=limit,
+                folder=folder,
+                say=say,
+                zemosaic=zemosaic,
+            )
             yield tile_run.compare()
 
 
@@ -125,6 +146,7 @@ class _TileRun:
     limit: MemoryLimit
     folder: Path
     say: Say
+    zemosaic: ZemosaicStacks | None
 
     def compare(self) -> TileParity:
         """Choose the frames, look at each, run the variants, and compare what they give."""
@@ -149,7 +171,8 @@ class _TileRun:
             return self._result(chosen, window, (), None, no_signal)
         job = replace(job, frames=job_frames(chosen), weights=inspected.result["weights"])
         runs, comparison = self._run_variants(job, len(chosen.frames), chosen.shape[2:], window)
-        return self._result(chosen, window, runs, comparison, no_signal)
+        theirs = tuple(self._run_zemosaic(job, runs[0], (window[3], *chosen.shape[2:])))
+        return replace(self._result(chosen, window, runs, comparison, no_signal), zemosaic=theirs)
 
     def _run_variants(
         self, job: Job, frames: int, channels: tuple[int, ...], window: Window
@@ -159,7 +182,7 @@ class _TileRun:
         band = self._largest_band(frames, channels, window, allowed)
         runs = []
         if band is None:
-            need = self._need(Variant.FULL_FRAME, frames, (1, window[3], *channels))
+            need = self._largest_need(frames, (1, window[3], *channels))
             detail = f"not even one row of all frames fits: it needs {need >> 20} MiB, {allowed >> 20} MiB are allowed"
             runs.append(_unmeasured(Variant.FULL_FRAME, RunStatus.SKIPPED, detail, need=need))
             return (*runs, self._run(Variant.CHUNKED, job, frames, channels, window)), None
@@ -175,7 +198,7 @@ class _TileRun:
         rows = bisect_right(
             range(1, height + 1),
             allowed,
-            key=lambda count: self._need(Variant.FULL_FRAME, frames, (count, width, *channels)),
+            key=lambda count: self._largest_need(frames, (count, width, *channels)),
         )
         if not rows:
             return None
@@ -193,6 +216,13 @@ class _TileRun:
         held = frames * prod(shape) * 4
         return PROCESS_BYTES + held + self.functions.estimate_fullframe_peak_bytes(frames, shape)
 
+    def _largest_need(self, frames: int, shape: tuple[int, ...]) -> int:
+        """Estimate what the child takes that needs most of those that get the same rows, bytes."""
+        need = self._need(Variant.FULL_FRAME, frames, shape)
+        if self.zemosaic is None:
+            return need
+        return max(need, PROCESS_BYTES + self.zemosaic.largest_need_bytes(frames, shape, self.options.chunk_rows))
+
     def _run(self, variant: Variant, job: Job, frames: int, channels: tuple[int, ...], window: Window) -> VariantRun:
         """Run one variant on one window, unless it cannot fit."""
         top, _, height, width = window
@@ -200,9 +230,10 @@ class _TileRun:
         allowed = self._allowed()
         rows = (top, top + height)
         if need > allowed:
-            detail = f"it needs {need >> 20} MiB and {allowed >> 20} MiB are allowed"
-            return _unmeasured(variant, RunStatus.SKIPPED, detail, rows, need)
+            return _unmeasured(variant, RunStatus.SKIPPED, does_not_fit(need, allowed), rows, need)
         job = replace(job, variant=variant, window=window, stacked=str(self._stacked_file(variant)))
+        if variant is Variant.FULL_FRAME and self._can_hand_on(4 * frames * prod((height, width, *channels))):
+            job = replace(job, handed_on=str(self._handed_on))
         outcome = self._job(f"stacking {height} rows, {variant.value}", job)
         ended = _unmeasured(variant, outcome.status, outcome.detail, rows, need)
         return replace(ended, **_measured(outcome))
@@ -214,6 +245,38 @@ class _TileRun:
         reference, candidate = (np.load(self._stacked_file(run.variant), mmap_mode="r") for run in runs)
         rejected = float(runs[0].rejected_pct or 0.0), float(runs[1].rejected_pct or 0.0)
         return compare(reference, candidate, rejected, atol=self.options.atol)
+
+    def _can_hand_on(self, frames_bytes: int) -> bool:
+        """Tell whether frames are wanted by functions of a ZeMosaic, and their disk has room for them."""
+        if self.zemosaic is None:
+            return False
+        self._handed_on.mkdir()
+        return frames_bytes <= DISK_SHARE * shutil.disk_usage(self._handed_on).free
+
+    @property
+    def _handed_on(self) -> Path:
+        return self.folder / "handed_on"
+
+    def _run_zemosaic(self, job: Job, full: VariantRun, row_shape: tuple[int, ...]) -> Iterator[ZemosaicRun]:
+        """Run the functions of a ZeMosaic on what our full frame stacked."""
+        if self.zemosaic is None:
+            return
+        task = StackTask(
+            frames=handed_frames(self._handed_on, len(job.frames)),
+            shape=(full.rows[1] - full.rows[0], *row_shape),
+            weights=job.weights,
+            kappa=(job.kappa_low, job.kappa_high),
+            chunk_rows=job.chunk_rows,
+            rows=full.rows,
+            reference=self._stacked_file(Variant.FULL_FRAME) if full.status is RunStatus.OK else None,
+            rejected_pct=full.rejected_pct,
+            atol=self.options.atol,
+            folder=self._handed_on,
+            timeout_s=self.options.timeout_s,
+        )
+        for function in self.zemosaic.functions:
+            title = f"tile {self.tile.tile_id}: stacking {task.shape[0]} rows, {function.name} of ZeMosaic"
+            yield self.zemosaic.run_if_it_fits(function, task, self._allowed(), PROCESS_BYTES, partial(self.say, title))
 
     def _stacked_file(self, variant: Variant) -> Path:
         return self.folder / f"{variant.value}.npy"

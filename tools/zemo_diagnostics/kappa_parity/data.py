@@ -11,6 +11,7 @@ from enum import Enum
 
 from ..errors import UnusableFile
 from ..machine.child_process import RunStatus
+from ..zemosaic.checkout import Presence
 
 # A peak under this is the allocator's rather than the stack's: no ratio is given of such.
 MEASURABLE_PEAK_BYTES = 16 << 20
@@ -70,6 +71,9 @@ class VariantRun:
         return max(0, self.peak_rss_bytes - self.baseline_rss_bytes)
 
 
+_DEATHS = (RunStatus.RAISED, RunStatus.KILLED, RunStatus.TIMED_OUT)
+
+
 class Verdict(str, Enum):
     """What the comparison of two results comes to, the best first.
 
@@ -85,7 +89,7 @@ class Verdict(str, Enum):
 
 @dataclass(frozen=True, kw_only=True)
 class Comparison:
-    """How two stacked images differ, NaN places first.
+    """How two stacked images differ, NaN places first: the full frame, and another.
 
     Attributes
     ----------
@@ -96,7 +100,7 @@ class Comparison:
     atol : float
         The tolerance, ADU.
     shapes, dtypes : tuple of str
-        Of the full-frame result, then of the chunked one.
+        Of the full-frame result, then of the other.
     samples : int
         Number of samples compared.
     nan_mismatches : int
@@ -112,7 +116,7 @@ class Comparison:
     first_places : tuple of tuple of int
         Index of the first few, as ``[y, x]`` or ``[y, x, channel]``.
     rejected_pct : tuple of float
-        Of the full-frame result, then of the chunked one.
+        Of the full-frame result, then of the other.
     all_rejected : int
         Samples of the result that are NaN on both sides: no frame's value was kept.
     """
@@ -132,6 +136,92 @@ class Comparison:
     first_places: tuple[tuple[int, ...], ...] = ()
     rejected_pct: tuple[float, float]
     all_rejected: int = 0
+
+
+class Rung(str, Enum):
+    """How a function of a checkout was got: compiled alone from its source, or its module imported from a copy."""
+
+    LIFTED = "lifted"
+    IMPORTED = "imported"
+
+
+@dataclass(frozen=True, kw_only=True)
+class ZemosaicRun:
+    """A stack of the ZeMosaic under test, made once in a process of its own.
+
+    Attributes
+    ----------
+    function : str
+        Which of its functions.
+    run : VariantRun
+        What became of it; SKIPPED also where the function cannot be got.
+    weighted : bool
+        Whether it was given weights.
+    rung : Rung or None
+        How it was got; None where it was not.
+    not_lifted : str
+        Why it could not be lifted from its source; else empty.
+    comparison : Comparison or None
+        Of the bundled full frame, the reference, with its result on the same frames; None where one of them is missing.
+    """
+
+    function: str
+    run: VariantRun
+    weighted: bool = False
+    rung: Rung | None = None
+    not_lifted: str = ""
+    comparison: Comparison | None = None
+
+    @property
+    def refuses_weights(self) -> bool:
+        """Whether it raised that the weights do not go together with the frames."""
+        return self.weighted and self.run.status is RunStatus.RAISED and "broadcast" in self.run.detail
+
+    @property
+    def died(self) -> bool:
+        """Whether it raised something else, was killed, or did not end."""
+        return self.run.status in _DEATHS and not self.refuses_weights
+
+
+@dataclass(frozen=True)
+class ZemosaicFunction:
+    """A kappa-sigma function of the ZeMosaic under test, by looking.
+
+    Attributes
+    ----------
+    variant : Variant
+        Which of the bundled stacks it is the like of.
+    name : str
+        Its name.
+    presence : Presence
+        Whether it is there, and can be called as it is called here.
+    told : str
+        What that lets us judge, in a sentence.
+    """
+
+    variant: Variant
+    name: str
+    presence: Presence
+    told: str
+
+
+@dataclass(frozen=True)
+class ZemosaicKappa:
+    """The ZeMosaic under test, and what of it is judged.
+
+    Attributes
+    ----------
+    told : str
+        Which one it is, and who runs it.
+    functions : tuple of ZemosaicFunction
+        Its full frame, and its stack by bands of rows.
+    pixel_weights : tuple of ZemosaicRun
+        Each of those that can be called, on a few small frames made for it, with weights of shape (H, W, C).
+    """
+
+    told: str
+    functions: tuple[ZemosaicFunction, ...]
+    pixel_weights: tuple[ZemosaicRun, ...]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -166,6 +256,8 @@ class TileParity:
         ``"none"`` or ``"noise"``.
     kappa_low, kappa_high : float
         Rejection limits in standard deviations.
+    zemosaic : tuple of ZemosaicRun
+        The same frames stacked by the ZeMosaic under test, where there is one.
     """
 
     tile_id: int
@@ -185,6 +277,7 @@ class TileParity:
     weights: str
     kappa_low: float
     kappa_high: float
+    zemosaic: tuple[ZemosaicRun, ...] = ()
 
     @property
     def verdict(self) -> Verdict:
@@ -218,7 +311,14 @@ class TileParity:
     @property
     def died(self) -> bool:
         """Whether a variant died: raised, was killed, or did not end."""
-        return any(run.status in (RunStatus.RAISED, RunStatus.KILLED, RunStatus.TIMED_OUT) for run in self.runs)
+        return any(run.status in _DEATHS for run in self.runs)
+
+    def verdict_of(self, theirs: ZemosaicRun) -> Verdict:
+        """Judge a stack of the ZeMosaic under test as the bundled one is judged."""
+        if theirs.comparison is None:
+            return Verdict.NOT_COMPARED
+        in_part = theirs.comparison.verdict is Verdict.IDENTICAL and theirs.run.rows != self.rows
+        return Verdict.IN_PART if in_part else theirs.comparison.verdict
 
     def compared_runs(self) -> tuple[VariantRun, VariantRun] | None:
         """Find the two runs that the comparison is about: both variants, ended well, on the same rows."""
@@ -247,6 +347,8 @@ class RunParity:
         How the need of the full frame was estimated.
     whole_required : bool
         Whether a tile that was not compared on all of its rows is an error.
+    zemosaic : ZemosaicKappa or None
+        The ZeMosaic under test; None where only the bundled functions are.
     """
 
     tiles: tuple[TileParity, ...]
@@ -254,8 +356,20 @@ class RunParity:
     memory_limit_source: str
     memory_formula: str
     whole_required: bool = False
+    zemosaic: ZemosaicKappa | None = None
 
     @property
     def verdict(self) -> Verdict:
         """The worst of the tiles' verdicts."""
-        return max((tile.verdict for tile in self.tiles), key=list(Verdict).index, default=Verdict.NOT_COMPARED)
+        return _worst([tile.verdict for tile in self.tiles])
+
+    @property
+    def zemosaic_verdict(self) -> Verdict | None:
+        """The worst verdict on a stack of the ZeMosaic under test; None where there is none under test."""
+        if self.zemosaic is None:
+            return None
+        return _worst([tile.verdict_of(theirs) for tile in self.tiles for theirs in tile.zemosaic])
+
+
+def _worst(verdicts: list[Verdict]) -> Verdict:
+    return max(verdicts, key=list(Verdict).index, default=Verdict.NOT_COMPARED)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Any
 
 from ..frames.stack_input import StackInput, Window
@@ -40,6 +41,8 @@ class Job:
         What came out of that, for a stack.
     stacked : str or None
         The ``.npy`` file that a stack goes to.
+    handed_on : str or None
+        A folder that the full frame writes its frames to, for functions that another process calls.
     """
 
     variant: Variant
@@ -51,6 +54,7 @@ class Job:
     weigh: bool = False
     weights: Sequence[Any] | None = None
     stacked: str | None = None
+    handed_on: str | None = None
 
     def to_json(self) -> dict[str, Any]:
         """Give it in values that JSON knows."""
@@ -70,6 +74,7 @@ class Job:
             weigh=document["weigh"],
             weights=document["weights"],
             stacked=document["stacked"],
+            handed_on=document["handed_on"],
         )
 
 
@@ -77,3 +82,8 @@ def job_frames(chosen: StackInput) -> tuple[JobFrame, ...]:
     """Describe the frames that were chosen to a child."""
     pairs = zip(chosen.frames, chosen.patterns, strict=True)
     return tuple(JobFrame(str(frame.path.resolve()), pattern) for frame, pattern in pairs)
+
+
+def handed_frames(folder: Path, count: int) -> tuple[Path, ...]:
+    """Name the files of frames that are handed on, in their order."""
+    return tuple(folder / f"frame_{index:05d}.npy" for index in range(count))

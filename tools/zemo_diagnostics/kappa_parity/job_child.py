@@ -28,7 +28,7 @@ from ..machine.peak_memory import read_memory, reset_peak
 from ..machine.scratch import save_array, writing_scratch
 from ..zemosaic.functions_under_test import load_stack, load_stack_functions
 from .data import Variant
-from .job import Job, JobFrame
+from .job import Job, JobFrame, handed_frames
 
 
 def main(job_file: str) -> None:
@@ -126,6 +126,9 @@ def _stack(job: Job, scratch: Path) -> dict[str, Any]:
     stacked, rejected_pct = stack(frames, **options)
     wall_s, cpu_s, after = time.perf_counter() - wall, time.process_time() - cpu, read_memory()
     save_array(Path(job.stacked or ""), stacked)
+    if job.handed_on and job.variant is Variant.FULL_FRAME:
+        for path, frame in zip(handed_frames(Path(job.handed_on), len(frames)), frames, strict=True):
+            save_array(path, frame)
     return {
         "baseline_rss_bytes": before.rss_bytes,
         "peak_rss_bytes": after.peak_bytes,

@@ -10,23 +10,24 @@ from ..findings.find import find
 from ..frames.tiles import Tile
 from ..grouped_folder import GroupingOptions, read_grouped
 from ..machine.interrupts import take_until_interrupted
+from ..machine.scratch import scratch_folder
 from ..progress import Say
 from ..redaction import private_words
 from ..reports.environment import describe_environment
 from ..reports.redacted import redact_report
 from ..reports.report import JsonScalar, Part, Report, assemble
-from ..zemosaic.functions_under_test import (
-    describe_functions_under_test,
-    load_stack_functions,
-)
+from ..zemosaic.checkout import Presence
+from ..zemosaic.functions_under_test import describe_functions_under_test, load_stack_functions
+from ..zemosaic.under_test import UnderTest
 from .compare_tiles import MEMORY_FORMULA, ParityOptions, compare_tiles, memory_allowed
-from .data import RunParity, TileParity
+from .data import RunParity, TileParity, ZemosaicKappa
 from .tell import tell
+from .zemosaic_stacks import ZEMOSAIC_FORMULA, ZemosaicStacks, functions_to_judge
 
 
 def parity_part(parity: RunParity) -> Part:
     """Make the part of a report; a variant that died is more than a finding."""
-    died = any(tile.died for tile in parity.tiles)
+    died = any(tile.died or any(theirs.died for theirs in tile.zemosaic) for tile in parity.tiles)
     code = EXIT_VARIANT_DIED if died else EXIT_CLEAN
     return Part(name="parity", data=parity, tell=tell, series="ZD2", exit_code=code)
 
@@ -38,6 +39,7 @@ def run_parity(
     *,
     tile_ids: Sequence[int] = (),
     say: Say,
+    zemosaic: UnderTest | None = None,
 ) -> Report:
     """Report, for each tile of a folder, whether chunked and full-frame stack agree, and the memory of each.
 
@@ -53,6 +55,8 @@ def run_parity(
         Only these tiles; all where it is empty.
     say : callable, keyword-only
         Gets (what is being done, part done).
+    zemosaic : UnderTest, optional
+        A ZeMosaic whose functions are run too.
 
     Raises
     ------
@@ -63,25 +67,44 @@ def run_parity(
     tiles = _selected(run.tiles, tile_ids)
     done: list[TileParity] = []
     limit = memory_allowed(options)
-    interrupted = not take_until_interrupted(compare_tiles(tiles, load_stack_functions(), options, limit, say), done)
+    judged, stacks = _judged(zemosaic, options, say) if zemosaic else (None, None)
+    compared = compare_tiles(tiles, load_stack_functions(), options, limit, say, stacks)
+    interrupted = not take_until_interrupted(compared, done)
     parity = RunParity(
         tiles=tuple(done),
         memory_limit_bytes=limit.available_bytes,
         memory_limit_source=limit.source,
-        memory_formula=MEMORY_FORMULA,
+        memory_formula=MEMORY_FORMULA + (ZEMOSAIC_FORMULA if zemosaic else ""),
         whole_required=options.require_whole,
+        zemosaic=judged,
     )
     part = parity_part(parity)
     report = assemble(
         "kappa-parity",
         run.source,
-        describe_environment(describe_functions_under_test()),
+        describe_environment(_under_test(zemosaic)),
         options=(*grouping.described(), *_described(options, tile_ids)),
         parts=(part,),
         findings=find(run.source, part),
         interrupted=interrupted,
     )
     return redact_report(report, private_words())
+
+
+def _judged(zemosaic: UnderTest, options: ParityOptions, say: Say) -> tuple[ZemosaicKappa, ZemosaicStacks]:
+    """Look at what a ZeMosaic has, and see what its functions make of weights for each pixel."""
+    functions = functions_to_judge(zemosaic.checkout)
+    stacks = ZemosaicStacks(zemosaic, tuple(one for one in functions if one.presence is Presence.PRESENT))
+    say("asking ZeMosaic", 0.0)
+    with scratch_folder() as folder:
+        pixel_weights = tuple(stacks.with_pixel_weights(folder, options.timeout_s))
+    return ZemosaicKappa(zemosaic.told(), functions, pixel_weights), stacks
+
+
+def _under_test(zemosaic: UnderTest | None) -> str:
+    """Say which functions are examined."""
+    ours = describe_functions_under_test()
+    return ours if zemosaic is None else f"{zemosaic.told()}; beside it {ours}"
 
 
 def _selected(tiles: Sequence[Tile], tile_ids: Sequence[int]) -> list[Tile]:
