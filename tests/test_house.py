@@ -19,7 +19,9 @@ SHARED = {"frames", "machine", "reports", "schema", "zemosaic"}
 COMMANDS = {path.name for path in PACKAGE.iterdir() if path.is_dir() and path.name not in SHARED | {"__pycache__"}}
 LARGEST_FOLDER = 20
 MANY_FIELDS = 5
-YET_BY_POSITION = {"kappa_parity", "gating", "phase3", "masters", "check"}
+
+# Packages whose large dataclasses are still built by position, and their tests: this set only ever shrinks.
+YET_BY_POSITION = {"check", "gating", "masters", "phase3"}
 
 
 def imported(path: Path, root: Path = TOOLS) -> Iterator[str]:
