@@ -400,7 +400,7 @@ def test_the_command_line(folder: Path, checkout: Path) -> None:
         [*command, "--zemosaic", str(zemosaic), "--python", sys.executable], capture_output=True, text=True, check=False
     )
     assert (named.returncode, named.stderr) == (0, "")
-    assert re.search(r"ZeMosaic's chunked: `?_cpu_stack_kappa_fallback_chunked`?, lifted from its source", named.stdout)
+    assert re.search(r"Their chunked: `?_cpu_stack_kappa_fallback_chunked`?, lifted from its source", named.stdout)
     assert Tree.of(zemosaic) == before
     shutil.rmtree(zemosaic)
     gone = subprocess.run([*command, "--zemosaic", str(zemosaic)], capture_output=True, text=True, check=False)

@@ -156,7 +156,7 @@ def zemosaic_facts(zemosaic: ZemosaicKappa) -> Iterator[tuple[str, str]]:
     """Give what a ZeMosaic has, how it was got, and what it makes of weights for each pixel: (label, text)."""
     got = {theirs.function: theirs for theirs in zemosaic.pixel_weights}
     for function in zemosaic.functions:
-        yield f"ZeMosaic's {_VARIANT_WORDS[function.variant]}", _function_words(function, got.get(function.name))
+        yield f"their {_VARIANT_WORDS[function.variant]}", _function_words(function, got.get(function.name))
     if got:
         answers = (f"{_VARIANT_WORDS[theirs.run.variant]}: {_answer_words(theirs)}" for theirs in got.values())
         yield "weights (H, W, C)", "; ".join(answers)

@@ -177,7 +177,8 @@ def estimate_bytes(variant: Variant, frames: int, shape: tuple[int, ...], chunk_
     """Estimate what a function of ZeMosaic takes at most, its frames included.
 
     Measured on the three released versions with NumPy 2.4, weights included, from 2 to 620 frames: the full frame 23
-    bytes per sample and 56 per pixel and channel; the stack by bands 36 and 80 of a band, and 8 of the result.
+    bytes per sample (9, and 66 per pixel and channel, for very few frames); the stack by bands 36 and 80 of a band, and
+    8 of the result.
 
     Parameters
     ----------
@@ -193,7 +194,7 @@ def estimate_bytes(variant: Variant, frames: int, shape: tuple[int, ...], chunk_
     samples = prod(shape)
     held = 4 * frames * samples + (2 << 20)
     if variant is Variant.FULL_FRAME:
-        return held + (23 * frames + 56) * samples
+        return held + max(23 * frames + 30, 9 * frames + 68) * samples
     band = prod((min(chunk_rows, shape[0]), *shape[1:]))
     return held + (36 * frames + 80) * band + 8 * samples
 

@@ -276,7 +276,7 @@ def _fact(label: str, text: str, page: Page) -> list[Text]:
     """Give "label   text", the text in a column of its own; beneath the label where the page is narrow."""
     if page.width < TABLE_WIDTH:
         return _say(f"{label}: {text}", page, indent=2, hang=2)
-    return _say(f"{label:<{LABEL_WIDTH}}{text}", page, indent=2, hang=LABEL_WIDTH)
+    return _say(f"{label:<{LABEL_WIDTH - 1}} {text}", page, indent=2, hang=LABEL_WIDTH)
 
 
 def _and_more(count: int, page: Page, *, indent: int) -> Iterator[Text]:
