@@ -77,3 +77,15 @@ def test_the_output_in_the_readme_is_what_the_command_prints() -> None:
     assert [line for line in printed if "Python 3" not in line and "; made 2" not in line] == [
         line for line in shown if "Python 3" not in line and "; made 2" not in line
     ]
+
+
+def test_every_defect_of_zemosaic_has_its_section_command_and_cure() -> None:
+    page = (ROOT / "docs" / "for-zemosaic.md").read_text(encoding="utf-8")
+    head, *sections = re.split(r"^## ", page.split("## In short")[1], flags=re.MULTILINE)
+    names = [section.splitlines()[0] for section in sections]
+    anchors = [re.sub(r"[^\w\- ]", "", name.lower()).replace(" ", "-") for name in names]
+    assert re.findall(r"\]\(#([^)]+)\)", head) == anchors
+    for section in sections:
+        assert "hown by" in section, section.splitlines()[0]
+        assert "zemo-diag " in section, section.splitlines()[0]
+        assert re.search(r"\bCure\b", section), section.splitlines()[0]

@@ -193,8 +193,17 @@ def test_a_master_of_one_frames_light_is_called_so(
     assert tile.one_frame is not None
     assert tile.one_frame.scale == pytest.approx(0.2 if kind == "kappa-sigma" else 1.0, rel=1e-3)
     assert (codes(report), exit_code(report)) == (["ZD313"], 1)
+    cut = "cut" in form or "clean" in form or form == "zeroed"
     assert ("they count as 0" in report.findings[0].message) is (kind == "kappa-sigma")
+    assert ("cleanup was on" in report.findings[0].message) is (cut or kind == "kappa-sigma")
+    assert ("until they are five" in report.findings[0].message) is not (cut or kind == "kappa-sigma")
     assert verdict(report).startswith("1 master tile: 1 with one frame's light")
+
+
+def test_more_than_five_frames_are_never_repeated(folders: tuple[Path, Path, list[Image]]) -> None:
+    masters, lights, images = folders
+    write_master(masters / "a.fits", images[3], frames=6, ZMT_REF=REFERENCE)
+    assert tile_of(compared(masters, lights)).cause.startswith("all frames but the reference were lost")
 
 
 @pytest.mark.parametrize("count", [2, 5])

@@ -263,9 +263,9 @@ def no_master(source: Source) -> Iterator[Found]:
     Level.ERROR,
     "A master holds one frame's light",
     needs="masters",
-    remedy="Build it anew with the alt-az cleanup off (altaz_cleanup_enabled): with it on, released versions of "
-    "ZeMosaic lose all frames but the reference when they align. 'zemo-diag gating' on its lights shows whether the "
-    "cleanup was on, also by itself.",
+    remedy="Where the cleanup was on, build it anew with that off (altaz_cleanup_enabled): with it on, released "
+    "versions of ZeMosaic lose all frames but the reference when they align; 'zemo-diag gating' on its lights shows "
+    "whether it was on, also by itself. Where frames were repeated, put more of the same pointing into the group.",
 )
 def one_frames_light(masters: RunMasters) -> Iterator[Found]:
     """A master that says it is made of several frames is its reference frame times a number, and a constant: what is

@@ -50,6 +50,9 @@ WIDE_BAND_FRACTION = 0.1
 # A scale of one over the number of frames, within this part of it.
 _SCALE_TOLERANCE = 0.1
 
+# ZeMosaic fills smaller groups up with copies.
+_REPEATED_TO = 5
+
 _LABEL_COLORS = {
     MasterVerdict.FINE: (140, 220, 140),
     MasterVerdict.ONE_FRAME: (255, 120, 120),
@@ -134,7 +137,8 @@ def _looked_into(
         return replace(tile, reference=compared.reference, frame_noise=frame_noise)
     tile = replace(tile, reference=compared.reference, one_frame=compared.one_frame)
     if compared.one_frame.is_one_frame and tile.verdict is not MasterVerdict.NEARLY:
-        return replace(tile, verdict=MasterVerdict.ONE_FRAME, cause=one_frames_cause(compared.one_frame))
+        cut = min(vars(tile.edges).values()) > 0 or tile.measured_shape != lights.shape_of(file.reference)
+        return replace(tile, verdict=MasterVerdict.ONE_FRAME, cause=one_frames_cause(compared.one_frame, cut=cut))
     return tile
 
 
@@ -179,11 +183,26 @@ def likely_cause(verdict: MasterVerdict, pixels: MasterPixels, cards: MasterCard
     return f"the alt-az cleanup left nothing of it (it holds {how}), or its frames held no signal"
 
 
-def one_frames_cause(one: OneFrame) -> str:
-    """Say why a master most likely holds the light of one frame alone."""
+def one_frames_cause(one: OneFrame, *, cut: bool) -> str:
+    """Say why a master most likely holds the light of one frame alone.
+
+    Parameters
+    ----------
+    one : OneFrame
+        The comparison.
+    cut : bool, keyword-only
+        Whether a margin is missing on all four sides, as the alt-az cleanup takes it.
+    """
     diluted = abs(one.scale * one.frames - 1) < _SCALE_TOLERANCE
-    lost = "the alt-az cleanup was on, and all frames but the reference lost their pixels when they were aligned"
-    return f"{lost}; they count as 0" if diluted else lost
+    if diluted or cut:
+        lost = "the alt-az cleanup was on, and all frames but the reference lost their pixels when they were aligned"
+        return f"{lost}; they count as 0" if diluted else lost
+    if one.frames == _REPEATED_TO:
+        return (
+            "ZeMosaic repeats the frames of a group of fewer than five until they are five, and of one or two frames "
+            "only the reference is left"
+        )
+    return "all frames but the reference were lost when they were aligned or stacked"
 
 
 def _what_was_lost(pixels: MasterPixels) -> str:
