@@ -6,7 +6,18 @@ from dataclasses import replace
 
 from zemo_diagnostics.errors import UnusableFile
 from zemo_diagnostics.findings.find import find
-from zemo_diagnostics.gating.data import FrameMode, ModeCounts, RunGating, ShapeFrames, TelescopeFrames, TileGating
+from zemo_diagnostics.gating.data import (
+    CheckoutGating,
+    Decided,
+    FrameMode,
+    ModeCounts,
+    RunGating,
+    ShapeFrames,
+    TelescopeFrames,
+    TileGating,
+    VersionRun,
+    VersionTile,
+)
 from zemo_diagnostics.gating.run import gating_part
 from zemo_diagnostics.kappa_parity.data import (
     Comparison,
@@ -39,6 +50,7 @@ from zemo_diagnostics.phase3.data import BEFORE, PATCHED, BuildPlan, RunPhase3, 
 from zemo_diagnostics.phase3.run import phase3_part
 from zemo_diagnostics.reports.report import Environment, Finding, Grouping, Level, Part, Report, Source, Subject
 from zemo_diagnostics.zemosaic.checkout import Presence
+from zemo_diagnostics.zemosaic.mount_mode import Mode
 
 GIB, MIB = 1 << 30, 1 << 20
 CREATED = "2026-01-02T03:04:05Z"
@@ -99,21 +111,44 @@ def finding(code: str = "ZD103", level: Level = Level.WARNING, tile_id: int | No
 
 def tile_gating(tile_id: int = 1, mode: str = "EQ", frames: int = 6, name: str | None = None) -> TileGating:
     altaz = mode == "ALT_AZ"
+    enabled = {"before": (True, True), "2026-01": (False, altaz), "2026-04": (True, altaz)}
     return TileGating(
         tile_id=tile_id,
         name=name or f"panel_{tile_id}",
         frames=frames,
         counts=ModeCounts(frames if mode == "EQ" else 0, frames if altaz else 0, frames if mode == "UNKNOWN" else 0, 0),
-        eqmode=mode,
+        eqmode=Mode(mode),
         evidence=f"EQMODE={0 if altaz else 1} in {frames} of {frames} headers",
         deciding_index=0,
         tile_enabled=altaz,
         before_enabled=True,
         reason="cleanup is on and the group is ALT_AZ" if altaz else "cleanup is for ALT_AZ groups and this one is EQ",
-        log_line=f"P3_ALTaz_GATING: tile_id={tile_id} eqmode={mode} global_enabled=True => tile_enabled={altaz}",
+        log_line=f"P3_ALTaz_GATING: tile_id={tile_id - 1} eqmode={mode} global_enabled=True => tile_enabled={altaz}",
         frame_modes=tuple(FrameMode(f"Light_{tile_id}_{i}.fit", mode) for i in range(frames)),
         telescopes=(TelescopeFrames("Seestar S50", frames),),
         shapes=(ShapeFrames("1920 × 1080", frames),),
+        versions=tuple(version_tile(version, mode, *flags) for version, flags in enabled.items()),
+    )
+
+
+def version_tile(version: str, mode: str, enabled: bool, by_filter: bool) -> VersionTile:
+    unread, read = (None, None) if version == "before" else ("UNKNOWN", mode)
+    return VersionTile(
+        version=version,
+        decided=Decided(eqmode=unread, tile_enabled=enabled),
+        by_filter=Decided(eqmode=read, tile_enabled=by_filter),
+    )
+
+
+def version_run(name: str, *, without_filter: bool = False) -> VersionRun:
+    return VersionRun(
+        name=name,
+        title=f"ZeMosaic {name}",
+        bundled=False,
+        has_inference=name != "before",
+        effective=True,
+        without_filter=without_filter,
+        log_lines=("WORKER_EQMODE_SUMMARY: eq=12 altaz=6 unknown=0 total=18 contains_altaz=True",),
     )
 
 
@@ -128,6 +163,7 @@ def run_gating(*tiles: TileGating) -> RunGating:
         effective=True,
         reason="6 of 18 frames are ALT_AZ",
         log_message=None,
+        versions=(version_run("before", without_filter=True), version_run("2026-01"), version_run("2026-04")),
     )
 
 
@@ -145,6 +181,38 @@ def gating_report() -> Report:
         options=(("altaz_cleanup", True), ("panel_deg", 0.05)),
         findings=found,
     )
+
+
+def checkout_report() -> Report:
+    """A checkout that reads no mode of Phase 1: of three tiles it cleans two, and its function failed on the third."""
+    name = "this ZeMosaic"
+    line = (
+        "P3_ALTaz_GATING: tile_id={} eqmode=UNKNOWN global_enabled=True unknown_policy=auto seestar_hint=True "
+        "unknown_as_altaz=True => tile_enabled=True"
+    )
+    raised = Decided(eqmode=None, tile_enabled=None, raised="ValueError: no mode")
+    blind, sees = Decided(eqmode="UNKNOWN", tile_enabled=True), Decided(eqmode="EQ", tile_enabled=False)
+    tiles = tuple(
+        replace(
+            tile_gating(i, mode),
+            versions=(
+                VersionTile(version=name, decided=one or replace(blind, log_line=line.format(i - 1)), by_filter=two),
+            ),
+        )
+        for i, mode, one, two in (
+            (1, "EQ", None, sees),
+            (2, "ALT_AZ", None, replace(sees, expected="ALT_AZ")),
+            (3, "UNKNOWN", raised, raised),
+        )
+    )
+    asked = CheckoutGating(
+        version="2026-04",
+        notes=("the mount mode that it gives a group can be judged", "its flags are by the rules of ZeMosaic 2026-04"),
+        how=("_infer_group_eqmode lifted from the source, nothing else of it was run",),
+    )
+    run = replace(run_gating(*tiles), versions=(replace(version_run(name), title=name),), asked_about=name)
+    part = gating_part(replace(run, checkout=asked))
+    return report_of(part, command="gating", source=source(18, tiles=3), findings=find(source(18), part))
 
 
 def variant_run(variant: Variant = Variant.FULL_FRAME, extra: int = 1200 * MIB, **changes: object) -> VariantRun:
@@ -640,6 +708,7 @@ def interrupted_report() -> Report:
 
 SAMPLES = {
     "gating": gating_report,
+    "gating of a checkout": checkout_report,
     "parity": parity_report,
     "died": died_report,
     "in part": partial_report,

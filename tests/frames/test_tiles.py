@@ -11,13 +11,10 @@ from astropy.io import fits
 from zemo_diagnostics.frames.entries import Scan, scan_folder
 from zemo_diagnostics.frames.pointing import separations_deg
 from zemo_diagnostics.frames.tiles import Tile, group_frames
-from zemo_diagnostics.zemosaic.functions_under_test import load_phase3_functions
-
-FUNCTIONS = load_phase3_functions()
 
 
 def group(scan: Scan, **options: object) -> dict[str, int]:
-    _, tiles = group_frames(scan, FUNCTIONS, **options)  # type: ignore[arg-type]
+    _, tiles = group_frames(scan, **options)  # type: ignore[arg-type]
     return {tile.name: len(tile.frames) for tile in tiles}
 
 
@@ -33,13 +30,13 @@ def frames_at(folder: Path, *centers: tuple[float, float], eqmode: tuple[int | N
 
 def test_sub_folders_are_a_tile_each(fixtures: Path) -> None:
     scan = scan_folder(fixtures / "mixed_by_tile")
-    assert group_frames(scan, FUNCTIONS)[0] == "folder"
+    assert group_frames(scan)[0] == "folder"
     assert group(scan) == {"tile_01_eq": 4, "tile_02_altaz": 4, "tile_03_eq": 4, "tile_04_altaz": 4}
 
 
 def test_one_folder_is_grouped_by_pointing_then_split_by_mode(fixtures: Path) -> None:
     scan = scan_folder(fixtures / "mixed_one_folder")
-    assert group_frames(scan, FUNCTIONS)[0] == "pointing"
+    assert group_frames(scan)[0] == "pointing"
     assert sorted(group(scan).values()) == [2, 4, 4, 4]
     assert sorted(group(scan, split=False).values()) == [4, 4, 6]
 
@@ -94,7 +91,7 @@ def test_a_loose_frame_beside_sub_folders_is_a_tile_too(tmp_path: Path) -> None:
 
 
 def test_tiles_are_numbered_from_one(fixtures: Path) -> None:
-    _, tiles = group_frames(scan_folder(fixtures / "mixed_by_tile"), FUNCTIONS)
+    _, tiles = group_frames(scan_folder(fixtures / "mixed_by_tile"))
     assert [tile.tile_id for tile in tiles] == [1, 2, 3, 4]
     assert isinstance(tiles[0], Tile)
 

@@ -79,10 +79,10 @@ def test_findings_and_tiles_follow() -> None:
         "  - To do: 'zemo-diag masters' shows what came out.\n"
     ) in text
     assert (
-        "| Tile | Name | State | Frames | Mode | Cleanup | Before patch | Why |\n"
-        "| --- | --- | --- | --- | --- | --- | --- | --- |\n"
-        "| 1 | `panel_1` | ok | 6 `EQ` | `EQ` | off | on | EQMODE=1 in 6 of 6 headers |\n"
-        "| 2 | `panel_2` | warning | 2 `EQ`, 4 `UNKNOWN` | `EQ` | off | on | EQMODE=1 in 2 of 6 headers |\n"
+        "| Tile | Name | State | Frames | Mode | Patch | Before | 2026-01 | 2026-04 | Why |\n"
+        "| --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |\n"
+        "| 1 | `panel_1` | ok | 6 `EQ` | `EQ` | off | on | off | on | EQMODE=1 in 6 of 6 headers |\n"
+        "| 2 | `panel_2` | warning | 2 `EQ`, 4 `UNKNOWN` | `EQ` | off | on | off | on | EQMODE=1 in 2 of 6 headers |\n"
     ) in text
     assert text.index("### Findings") < text.index("### Gating") < text.index("<details>")
 

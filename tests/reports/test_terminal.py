@@ -61,20 +61,27 @@ Run
   summary            WORKER_EQMODE_SUMMARY: eq=12 altaz=6 unknown=0 total=18 contains_altaz=True
   cleanup asked for  on
   cleanup in effect  on: 6 of 18 frames are ALT_AZ
+  in other versions  before on, 2026-01 on, 2026-04 on
+  without its filter the modes are not counted, and the cleanup in effect is 2026-01 off, 2026-04
+                     off
+  modes not read by  2026-01, 2026-04: Phase 1 hands headers on in a form that is not read there,
+                     and such tiles count as UNKNOWN; by the filter window's entries they would
+                     clean 1 (2026-01) and 1 (2026-04) of 3 tiles
 
 Tiles
-             tile  name     frames           mode    cleanup  before patch
-  ✓ ok          1  panel_1  6 EQ             EQ      off      on
+             tile  name     frames           mode    patch  before  2026-01  2026-04
+  ✓ ok          1  panel_1  6 EQ             EQ      off    on      off      on
                    EQMODE=1 in 6 of 6 headers
-  ! warning     2  panel_2  2 EQ, 4 UNKNOWN  EQ      off      on
+  ! warning     2  panel_2  2 EQ, 4 UNKNOWN  EQ      off    on      off      on
                    EQMODE=1 in 2 of 6 headers
-  ✓ ok          3  panel_3  6 ALT_AZ         ALT_AZ  on       on
+  ✓ ok          3  panel_3  6 ALT_AZ         ALT_AZ  on     on      off      on
                    EQMODE=0 in 6 of 6 headers
+  before, 2026-01, 2026-04: ZeMosaic before the patch, and as released then
 
-What ZeMosaic logs of them
+What ZeMosaic with this patch logs of them (tile_id=0 is tile 1)
+  P3_ALTaz_GATING: tile_id=0 eqmode=EQ global_enabled=True => tile_enabled=False
   P3_ALTaz_GATING: tile_id=1 eqmode=EQ global_enabled=True => tile_enabled=False
-  P3_ALTaz_GATING: tile_id=2 eqmode=EQ global_enabled=True => tile_enabled=False
-  P3_ALTaz_GATING: tile_id=3 eqmode=ALT_AZ global_enabled=True => tile_enabled=True
+  P3_ALTaz_GATING: tile_id=2 eqmode=ALT_AZ global_enabled=True => tile_enabled=True
 
 Findings
   ! warning  ZD103  Most frames do not say their mount mode (tile 2)
@@ -100,27 +107,35 @@ Run
     total=18 contains_altaz=True
   cleanup asked for: on
   cleanup in effect: on: 6 of 18 frames are ALT_AZ
+  in other versions: before on, 2026-01 on, 2026-04 on
+  without its filter: the modes are not counted, and the
+    cleanup in effect is 2026-01 off, 2026-04 off
+  modes not read by: 2026-01, 2026-04: Phase 1 hands headers
+    on in a form that is not read there, and such tiles
+    count as UNKNOWN; by the filter window's entries they
+    would clean 1 (2026-01) and 1 (2026-04) of 3 tiles
 
 Tiles
   ✓ ok  tile 1, panel_1
       6 EQ: treated as EQ
       EQMODE=1 in 6 of 6 headers
-      cleanup off (before the patch: on)
+      cleanup: patch off, before on, 2026-01 off, 2026-04 on
   ! warning  tile 2, panel_2
       2 EQ, 4 UNKNOWN: treated as EQ
       EQMODE=1 in 2 of 6 headers
-      cleanup off (before the patch: on)
+      cleanup: patch off, before on, 2026-01 off, 2026-04 on
   ✓ ok  tile 3, panel_3
       6 ALT_AZ: treated as ALT_AZ
       EQMODE=0 in 6 of 6 headers
-      cleanup on (before the patch: on)
+      cleanup: patch on, before on, 2026-01 off, 2026-04 on
 
-What ZeMosaic logs of them
+What ZeMosaic with this patch logs of them (tile_id=0 is
+  tile 1)
+  P3_ALTaz_GATING: tile_id=0 eqmode=EQ global_enabled=True
+    => tile_enabled=False
   P3_ALTaz_GATING: tile_id=1 eqmode=EQ global_enabled=True
     => tile_enabled=False
-  P3_ALTaz_GATING: tile_id=2 eqmode=EQ global_enabled=True
-    => tile_enabled=False
-  P3_ALTaz_GATING: tile_id=3 eqmode=ALT_AZ
+  P3_ALTaz_GATING: tile_id=2 eqmode=ALT_AZ
     global_enabled=True => tile_enabled=True
 
 Findings
@@ -322,12 +337,15 @@ def test_very_many_tiles_of_phase3_are_counted() -> None:
 
 
 def test_the_evidence_is_a_column_where_there_is_room() -> None:
-    lines = drawn(gating_report(), 120)
-    assert lines[11] == "             tile  name     frames           mode    cleanup  before patch  why"
-    assert (
-        lines[12]
-        == "  ✓ ok          1  panel_1  6 EQ             EQ      off      on            EQMODE=1 in 6 of 6 headers"
-    )
+    lines = drawn(gating_report(), 130)
+    head = "             tile  name     frames           mode    patch  before  2026-01  2026-04  why"
+    row = "  ✓ ok          1  panel_1  6 EQ             EQ      off    on      off      on       "
+    assert lines[lines.index(head) + 1] == row + "EQMODE=1 in 6 of 6 headers"
+
+
+def test_a_table_says_from_which_width_it_is_drawn() -> None:
+    assert any(line.startswith("      cleanup: patch off") for line in drawn(gating_report(), 79))
+    assert not any("cleanup: patch" in line for line in drawn(gating_report(), 80))
 
 
 @pytest.mark.parametrize("unicode", [True, False])

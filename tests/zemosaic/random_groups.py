@@ -5,7 +5,10 @@ from __future__ import annotations
 import random
 from typing import Any
 
+from astropy.io import fits
+
 from zemo_diagnostics.zemosaic import jobs
+from zemo_diagnostics.zemosaic.entries import EntryKind, entry_of
 
 _TEXTS = (
     "EQ", "eq ", " Equatorial", "ALT_AZ", "alt-az", "Alt Az", "ALTAZ", "AZ", "UNKNOWN", "", "  ", "EQMODE_1",
@@ -37,6 +40,28 @@ def random_groups(count: int, seed: int) -> list[list[Any]]:
     """
     source = random.Random(seed)
     return [[_entry(source) for _ in range(source.choice((0, 1, 1, 2, 3, 5, 7, 9, 20)))] for _ in range(count)]
+
+
+def random_groups_of_both_kinds(count: int, seed: int) -> dict[EntryKind, list[list[Any]]]:
+    """Make groups of frames with headers of all sorts, as the filter window and as Phase 1 makes entries of them."""
+    source = random.Random(seed)
+    frames = [[_frame(source) for _ in range(source.choice((1, 1, 2, 3, 7, 12)))] for _ in range(count)]
+    return {
+        kind: [[entry_of(kind, frame, i) for i, frame in enumerate(group)] for group in frames] for kind in EntryKind
+    }
+
+
+def _frame(source: random.Random) -> dict[str, Any]:
+    """Make a frame as a folder is read."""
+    header = fits.Header()
+    if source.random() < 0.5:
+        text = source.choice((*_IMAGES[:6], "EQMODE  = '1       '", "EQMODE  =                    2", "EQMODE  =  1.0"))
+        header = fits.Header.fromstring(text.ljust(80))
+    if source.random() < 0.6:
+        header["CREATOR"] = source.choice(_MAKERS)
+    if source.random() < 0.4:
+        header["INSTRUME"] = source.choice(_MAKERS)
+    return {"path": "/x/light.fit", "path_raw": "/x/light.fit", "header": header}
 
 
 def _entry(source: random.Random) -> Any:

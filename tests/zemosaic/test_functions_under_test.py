@@ -119,7 +119,6 @@ def test_modules_that_come_earlier_on_the_import_path_are_not_taken(
         monkeypatch.delitem(sys.modules, name, raising=False)
     monkeypatch.syspath_prepend(tmp_path)
     loaded = (
-        functions_under_test.load_phase3_functions().infer_group_eqmode,
         functions_under_test.load_stack_functions().chunked,
         functions_under_test.load_stack().noise_variance_weights,
         functions_under_test.load_master_tile_functions().run_phase3_master_tiles,

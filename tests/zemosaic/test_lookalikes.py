@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import psutil
 import pytest
+from astropy.io import fits
 
 from zemo_diagnostics.zemosaic import jobs, runner
 from zemo_diagnostics.zemosaic.child import Ending, Line, Outcome
@@ -363,6 +364,25 @@ def _infer_group_eqmode(group):
     assert modes(outcome) == [f"numpy.int64 builtins.tuple {header} builtins.dict {header} builtins.dict"]
 
 
+def test_a_header_is_handed_over_with_its_broken_cards_and_is_not_mended(run: Run, tmp_path: Path) -> None:
+    worker = """
+def _infer_group_eqmode(group):
+    try:
+        return str(group[0]["header"].get("EQMODE"))
+    except Exception as error:
+        return type(error).__name__
+"""
+    header = fits.Header.fromstring(f"{'EQMODE  = 1.5.2':80}{'CREATOR = (Seestar)':80}")
+    outcome = run(write_lookalike(tmp_path / "z", worker=worker), jobs.infer_job([[{"header": header}]]))
+    (judged,) = jobs.read_modes(outcome)
+    assert (judged.mode, judged.changed) == ("VerifyError", False)
+    with pytest.raises(fits.VerifyError):
+        header.get("EQMODE")
+    header["EQMODE"] = 1
+    (written, _) = jobs.coded(header)["cards"]
+    assert written == f"{'EQMODE  =                    1':80}"
+
+
 def test_a_stack_is_made_and_measured(run: Run, tmp_path: Path) -> None:
     checkout, paths, stacked = write_lookalike(tmp_path / "z"), frames(tmp_path), tmp_path / "stacked.npy"
     weights = tmp_path / "weights.npy"
@@ -471,9 +491,19 @@ def test_decisions_that_are_functions_are_asked_for(run: Run, tmp_path: Path) ->
     for name in ("zemosaic_worker.py", "zemosaic_align_stack.py"):
         shutil.copy(ROOT / name, tmp_path / "ours" / name)
     for raising in (False, True):
-        told = run(tmp_path / "ours", jobs.decide_job(runs, raising=raising)).result["runs"][0]
+        outcome = run(tmp_path / "ours", jobs.decide_job(runs, raising=raising))
+        told = outcome.result["runs"][0]
         assert (told["counts"], told["enabled"], told["tiles"]) == ([1, 1, 0, 2, True], True, [False, True])
         assert [level for level, _ in told["said"]] == ["INFO", "DEBUG_DETAIL", "DEBUG_DETAIL"]
+        (decided,) = jobs.read_decisions(outcome)
+        assert (decided.eq, decided.altaz, decided.unknown, decided.effective) == (1, 1, 0, True)
+        assert (decided.reason, decided.message) == ("1 of 2 frames is ALT_AZ", None)
+        assert [(one.mode, one.enabled, one.key, one.value) for one in decided.tiles] == [
+            ("EQ", False, "EQMODE", "1"), ("ALT_AZ", True, "EQMODE", "0"),
+        ]  # fmt: skip
+        assert decided.tiles[1].line.startswith("P3_ALTaz_GATING: tile_id=1 eqmode=ALT_AZ")
+    (switched,) = jobs.read_decisions(run(tmp_path / "ours", jobs.decide_job([(False, runs[0][1])])))
+    assert switched.message == "ALTaz cleanup enabled automatically: 1 of 2 frames is ALT_AZ."
 
 
 def test_a_master_tile_is_asked_for_and_its_lines_are_kept(run: Run, tmp_path: Path) -> None:

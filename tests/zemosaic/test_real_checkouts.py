@@ -21,6 +21,7 @@ from astropy.io import fits
 from zemo_diagnostics.zemosaic import jobs, versions
 from zemo_diagnostics.zemosaic.checkout import Checkout, default_settings, inspect_checkout
 from zemo_diagnostics.zemosaic.child import Ending, Outcome, run_job
+from zemo_diagnostics.zemosaic.entries import EntryKind
 from zemo_diagnostics.zemosaic.interpreter import find_interpreter
 from zemo_diagnostics.zemosaic.master_settings import Settings, tile_settings
 from zemo_diagnostics.zemosaic.runner import decoded
@@ -28,7 +29,7 @@ from zemo_diagnostics.zemosaic.versions import BEFORE, Run, TileRule, Version, d
 
 from ..conftest import ROOT
 from .lookalikes import Tree
-from .random_groups import random_groups
+from .random_groups import random_groups, random_groups_of_both_kinds
 
 CHECKOUTS = [Path(name) for name in os.environ.get("ZEMO_DIAG_TEST_CHECKOUTS", "").split(os.pathsep) if name]
 PYTHON = os.environ.get("ZEMO_DIAG_TEST_PYTHON")
@@ -112,6 +113,22 @@ def test_200_random_groups_mode_by_mode(ask: Any, version: Version, rung: str, s
     if version.inference is not None:
         assert [one.mode for one in judged] == [versions.infer(version.inference, group)[0] for group in made]
         assert not any(one.changed or one.opened for one in judged)
+
+
+def test_200_random_groups_of_each_kind_of_entries(ask: Any, version: Version) -> None:
+    groups = random_groups_of_both_kinds(200, seed=31)
+    asked = [group for kind in EntryKind for group in groups[kind]]
+    judged = jobs.read_modes(ask(jobs.infer_job(asked, modes=version.inference is not None, seestar=True)))
+    assert [one.raised for one in judged] == [""] * 400
+    assert [one.seestar for one in judged] == [any(map(versions.is_seestar, group)) for group in asked]
+    if version.inference is None:
+        return
+    modes = {kind: [one.mode for one in judged[i * 200 : (i + 1) * 200]] for i, kind in enumerate(EntryKind)}
+    for kind in EntryKind:
+        assert modes[kind] == [versions.infer(version.inference, group)[0] for group in groups[kind]]
+    assert set(modes[EntryKind.PHASE_1]) == {"UNKNOWN"}
+    assert set(modes[EntryKind.FILTER]) == {"EQ", "ALT_AZ", "UNKNOWN"}
+    say(f"{version.name}: 200 groups of each kind as in the table; of Phase 1 all UNKNOWN")
 
 
 def cases(count: int, seed: int) -> list[dict[str, Any]]:

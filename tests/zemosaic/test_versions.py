@@ -12,13 +12,14 @@ from astropy.io import fits
 import zemosaic_worker
 from zemo_diagnostics.zemosaic import jobs, versions
 from zemo_diagnostics.zemosaic.checkout import inspect_checkout
+from zemo_diagnostics.zemosaic.entries import EntryKind
 from zemo_diagnostics.zemosaic.runner import decoded
 from zemo_diagnostics.zemosaic.versions import APRIL, BEFORE, BUNDLED, JANUARY, KNOWN, Run, decide, decide_run
 
 from ..conftest import ROOT
 from .conftest import Run as RunJob
 from .lookalikes import write_lookalike
-from .random_groups import random_groups
+from .random_groups import random_groups, random_groups_of_both_kinds
 
 
 def test_the_bundled_modules_are_recognised() -> None:
@@ -51,6 +52,14 @@ def test_the_bundled_modes_are_those_of_the_bundled_function(run: RunJob) -> Non
     expected = [versions.infer(BUNDLED.inference, decoded(group))[0] for group in groups]
     assert [one.mode for one in judged] == expected
     assert {*expected} == {"EQ", "ALT_AZ", "UNKNOWN"}
+
+
+def test_the_bundled_modes_are_those_of_both_kinds_of_entries(run: RunJob) -> None:
+    groups = random_groups_of_both_kinds(200, seed=32)
+    asked = [group for kind in EntryKind for group in groups[kind]]
+    judged = jobs.read_modes(run(ROOT, jobs.infer_job(asked)))
+    assert [one.mode for one in judged] == [versions.infer(BUNDLED.inference, group)[0] for group in asked]
+    assert not any(one.changed or one.opened or one.raised for one in judged)
 
 
 def test_the_bundled_decisions_and_lines_are_those_of_the_bundled_functions() -> None:

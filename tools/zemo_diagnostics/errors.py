@@ -42,6 +42,12 @@ class MissingPackageError(InputError):
     """A package of an extra is not there. The sentence has a line to type, and so is shown as it is."""
 
 
+class ChildDiedError(ZemoDiagError):
+    """The tool's own functions did not come to an end in their child."""
+
+    exit_code = EXIT_VARIANT_DIED
+
+
 class OutputError(ZemoDiagError):
     """A report cannot be written where it was asked for."""
 

@@ -10,10 +10,7 @@ from .frames.entries import Scan, in_lines, scan_folder
 from .frames.tiles import DEFAULT_PANEL_DEG, Tile, group_frames
 from .progress import Say
 from .reports.report import Grouping, JsonScalar, Source
-from .zemosaic.functions_under_test import (
-    Phase3Functions,
-    load_phase3_functions,
-)
+from .zemosaic.under_test import UnderTest, open_bundled
 
 
 @dataclass(frozen=True)
@@ -35,18 +32,25 @@ class GroupedFolder:
 
     source: Source
     tiles: tuple[Tile, ...]
-    functions: Phase3Functions
+
+    @property
+    def functions(self) -> UnderTest:
+        """The tool's own modules, which decide over its tiles.
+
+        Raises
+        ------
+        InputError
+            Where they are not beside the tool.
+        """
+        return open_bundled()
 
 
 def read_grouped(folder: Path, grouping: GroupingOptions, say: Say) -> GroupedFolder:
     """Read the headers of a folder and group its frames."""
-    functions = load_phase3_functions()
     scan = scan_folder(folder, lambda done, total: say("reading headers", done / total))
     if not scan.frames:
         raise _nothing_usable(scan)
-    used, tiles = group_frames(
-        scan, functions, group_by=grouping.group_by, panel_deg=grouping.panel_deg, split=grouping.split
-    )
+    used, tiles = group_frames(scan, group_by=grouping.group_by, panel_deg=grouping.panel_deg, split=grouping.split)
     files = len(scan.frames) + len(scan.unusable)
     name = folder.resolve().name or "."
     source = Source(
@@ -58,7 +62,7 @@ def read_grouped(folder: Path, grouping: GroupingOptions, say: Say) -> GroupedFo
         tiles=len(tiles),
         unread_folders=scan.unread_folders,
     )
-    return GroupedFolder(source, tiles, functions)
+    return GroupedFolder(source, tiles)
 
 
 def _nothing_usable(scan: Scan) -> InputError:

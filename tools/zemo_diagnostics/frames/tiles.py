@@ -8,7 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from ..zemosaic.functions_under_test import Phase3Functions
+from ..zemosaic.mount_mode import Mode
+from ..zemosaic.versions import BUNDLED, infer
 from .entries import Frame, Scan
 from .pointing import separations_deg
 
@@ -46,7 +47,6 @@ def choose_grouping(scan: Scan) -> str:
 
 def group_frames(
     scan: Scan,
-    functions: Phase3Functions,
     *,
     group_by: str | None = None,
     panel_deg: float = DEFAULT_PANEL_DEG,
@@ -58,15 +58,13 @@ def group_frames(
     ----------
     scan : Scan
         The frames.
-    functions : Phase3Functions
-        Whose view of an entry's mount mode decides the split.
     group_by : {"folder", "pointing", "all"}, optional
         Chosen by `choose_grouping` where it is not given.
     panel_deg : float
         Frames nearer than this to the first frame of a panel belong to it, degrees.
     split : bool
-        Whether panels that mix both mount modes are split, as ZeMosaic's Qt filter does. Sub-folders never
-        are: they are the user's own tiles.
+        Whether panels that mix both mount modes are split, as ZeMosaic's Qt filter does, by what each frame states to
+        the bundled patch. Sub-folders never are: they are the user's own tiles.
 
     Returns
     -------
@@ -81,7 +79,7 @@ def group_frames(
     else:
         groups = [("all frames", list(scan.frames))]
     if split and grouping != "folder":
-        groups = [part for name, frames in groups for part in _split_by_mode(name, frames, functions)]
+        groups = [part for name, frames in groups for part in _split_by_mode(name, frames)]
     return grouping, tuple(Tile(i, name, tuple(frames)) for i, (name, frames) in enumerate(groups, start=1))
 
 
@@ -113,13 +111,18 @@ def _by_pointing(frames: Iterable[Frame], panel_deg: float) -> list[tuple[str, l
     return groups + ([("no pointing", nowhere)] if nowhere else [])
 
 
-def _split_by_mode(name: str, frames: Sequence[Frame], functions: Phase3Functions) -> list[tuple[str, list[Frame]]]:
+def _split_by_mode(name: str, frames: Sequence[Frame]) -> list[tuple[str, list[Frame]]]:
     """Split a panel of both modes; frames that state neither follow the majority, EQ where it is even."""
-    modes = [functions.infer_group_eqmode([frame.entry]) for frame in frames]
-    if not {"EQ", "ALT_AZ"} <= set(modes):
+    modes = [stated_mode(frame) for frame in frames]
+    if not {Mode.EQ, Mode.ALT_AZ} <= set(modes):
         return [(name, list(frames))]
-    majority = "ALT_AZ" if modes.count("ALT_AZ") > modes.count("EQ") else "EQ"
-    parts: dict[str, list[Frame]] = {}
+    majority = Mode.ALT_AZ if modes.count(Mode.ALT_AZ) > modes.count(Mode.EQ) else Mode.EQ
+    parts: dict[Mode, list[Frame]] = {}
     for frame, mode in zip(frames, modes, strict=True):
-        parts.setdefault(majority if mode == "UNKNOWN" else mode, []).append(frame)
+        parts.setdefault(majority if mode is Mode.UNKNOWN else mode, []).append(frame)
     return [(f"{name} {mode}", part) for mode, part in parts.items()]
+
+
+def stated_mode(frame: Frame) -> Mode:
+    """Give the mount mode that one frame states, as the bundled patch reads it."""
+    return infer(BUNDLED.inference, [frame.entry])[0]

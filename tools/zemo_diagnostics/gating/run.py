@@ -10,8 +10,9 @@ from ..progress import Say
 from ..redaction import private_words
 from ..reports.environment import describe_environment
 from ..reports.redacted import redact_report
-from ..reports.report import Part, Report, assemble
-from ..zemosaic.functions_under_test import describe_functions_under_test
+from ..reports.report import JsonScalar, Part, Report, assemble
+from ..zemosaic.under_test import UnderTest
+from ..zemosaic.versions import Version, named
 from .data import RunGating
 from .gate import gate_tiles
 from .tell import tell
@@ -22,7 +23,15 @@ def gating_part(gating: RunGating) -> Part:
     return Part(name="gating", data=gating, tell=tell, series="ZD1")
 
 
-def run_gating(folder: Path, grouping: GroupingOptions, *, requested: bool, say: Say) -> Report:
+def run_gating(
+    folder: Path,
+    grouping: GroupingOptions,
+    *,
+    requested: bool,
+    say: Say,
+    zemosaic: UnderTest | None = None,
+    version: str | None = None,
+) -> Report:
     """Report, for each tile of a folder, its mount mode and whether Phase 3 cleans it.
 
     Parameters
@@ -35,21 +44,40 @@ def run_gating(folder: Path, grouping: GroupingOptions, *, requested: bool, say:
         Whether the user's settings ask for the alt-az cleanup.
     say : callable, keyword-only
         Gets (what is being done, part done).
+    zemosaic : UnderTest, optional
+        A checkout whose functions are asked too.
+    version : str, optional
+        Name of the one known version that is told.
 
     Raises
     ------
     InputError
         Where there is nothing to look at.
+    ChildDiedError
+        Where the tool's own functions did not come to an end.
     """
     run = read_grouped(folder, grouping, say)
-    gating = gate_tiles(run.tiles, run.functions, requested=requested)
+    say("asking Phase 3", 0.0)
+    only = named(version) if version else None
+    functions = run.functions
+    gating = gate_tiles(run.tiles, functions, requested=requested, zemosaic=zemosaic, only=only)
     part = gating_part(gating)
     report = assemble(
         "gating",
         run.source,
-        describe_environment(describe_functions_under_test()),
-        options=(*grouping.described(), ("altaz_cleanup", requested)),
+        describe_environment(_under_test(functions, zemosaic)),
+        options=(*grouping.described(), ("altaz_cleanup", requested), *_named(only)),
         parts=(part,),
         findings=find(run.source, part),
     )
     return redact_report(report, private_words())
+
+
+def _under_test(functions: UnderTest, zemosaic: UnderTest | None) -> str:
+    """Say which functions are examined."""
+    return functions.told() if zemosaic is None else f"{zemosaic.told()}; beside it {functions.told()}"
+
+
+def _named(only: Version | None) -> tuple[tuple[str, JsonScalar], ...]:
+    """Name the version that the user asked for."""
+    return (("version_of_zemosaic", only.name),) if only else ()

@@ -236,11 +236,12 @@ class Builder:
         if {tile.tile_id for tile in self.tiles} <= set(self.results[rule]):
             return
         log.rule = rule
+        switched_on = rule == BEFORE and any(tile.before_enabled for tile in self.gating.tiles)
         with staging(self.folder / rule) as folder:
             self.functions.run_phase3_master_tiles(
                 [self._entries(tile) for tile in self.tiles],
                 folder,
-                altaz_cleanup_enabled=self.options.requested,
+                altaz_cleanup_enabled=self.options.requested or switched_on,
                 old_rule=rule == BEFORE,
                 max_workers=plan.at_a_time,
                 memory_limit_bytes=plan.memory_limit_bytes,

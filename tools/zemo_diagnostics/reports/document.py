@@ -155,6 +155,9 @@ class Table:
         What stands above the rows' closing lines.
     told_title : str
         What the rows told at length are called where they are folded; empty: the table says all of it.
+    room : int
+        The width of a page, in characters, from which it is drawn as a table, where that is more than a format asks
+        for anyway; else its rows are told in sentences.
     """
 
     title: str
@@ -164,6 +167,7 @@ class Table:
     note: str = ""
     closing_title: str = ""
     told_title: str = ""
+    room: int = 0
 
 
 Block = Facts | Table | Details

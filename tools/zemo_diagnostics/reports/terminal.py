@@ -76,11 +76,11 @@ def _header(report: Report, page: Page) -> Iterator[Text]:
 def _block(block: Block, report: Report, page: Page) -> Iterator[Text]:
     """Draw one block of a section; what other formats fold is in their reports only."""
     if isinstance(block, Facts):
-        yield from _heading(block.title)
+        yield from _heading(block.title, page)
         for label, text in block.facts:
             yield from _fact(label, text, page)
     elif isinstance(block, Table):
-        yield from _heading(block.title)
+        yield from _heading(block.title, page)
         yield from _table(block, f"the whole report: {report.file_option} report.json", page)
 
 
@@ -93,7 +93,7 @@ def _table(table: Table, rest: str, page: Page) -> Iterator[Text]:
         shown = _most_telling(table.rows, wrong)
         yield from _overview(replace(table, rows=tuple(shown)), page)
         yield from _left_out(table, len(shown), len(wrong), rest, page)
-        yield from _closings(table.closing_title, shown, page)
+        yield from _closings(table, shown, page)
     if detailed:
         yield from _rows_in_detail(table.rows if few else _to_look_at(wrong), rest, page, apart=not few)
 
@@ -112,12 +112,17 @@ def _to_look_at(rows: Sequence[Row]) -> list[Row]:
 
 def _overview(table: Table, page: Page) -> Iterator[Text]:
     """Draw a line per row: a table, or stacked lines on a narrow page."""
-    if page.width < TABLE_WIDTH:
+    if _is_narrow(table, page):
         for row in table.rows:
             yield from _row_line(row, table.noun, page)
             yield from _say_lines(row.told, page, indent=_DETAIL_INDENT)
     elif table.rows:
         yield from _drawn_table(table, page)
+
+
+def _is_narrow(table: Table, page: Page) -> bool:
+    """Tell whether a page has no room for a table."""
+    return page.width < max(TABLE_WIDTH, table.room)
 
 
 def _drawn_table(table: Table, page: Page) -> Iterator[Text]:
@@ -164,12 +169,12 @@ def _left_out(table: Table, shown: int, wrong: int, rest: str, page: Page) -> It
         yield from _say(text, page, indent=2, hang=2)
 
 
-def _closings(title: str, rows: Sequence[Row], page: Page) -> Iterator[Text]:
+def _closings(table: Table, rows: Sequence[Row], page: Page) -> Iterator[Text]:
     """Draw the rows' closing lines, but for those that they were just told with."""
-    narrow = page.width < TABLE_WIDTH
+    narrow = _is_narrow(table, page)
     lines = [row.closing for row in rows if row.closing and not (narrow and row.closing in row.told[:1])]
     if lines:
-        yield from _heading(title)
+        yield from _heading(table.closing_title, page)
         yield from _say_lines(lines, page, indent=2)
 
 
@@ -224,7 +229,7 @@ def _findings(report: Report, page: Page) -> Iterator[Text]:
     """Give the findings, those of a kind together."""
     groups = group_findings(map_strings(report.findings, partial(drawable, unicode=page.unicode)))
     if groups:
-        yield from _heading("Findings")
+        yield from _heading("Findings", page)
     for i, group in enumerate(groups):
         if i:
             yield Text()
@@ -249,16 +254,16 @@ def _finding(group: FindingGroup, page: Page) -> Iterator[Text]:
 
 def _verdict(report: Report, told: Sequence[Section], page: Page) -> Iterator[Text]:
     """Say what it comes to."""
-    yield from _heading("Verdict")
+    yield from _heading("Verdict", page)
     state = report_state(exit_code(report), [finding.level for finding in report.findings])
     text = drawable(verdict(report, told), unicode=page.unicode)
     yield from wrap(page.mark(state).append(f"  {text}", style="bold"), page, indent=2, hang=4)
 
 
-def _heading(title: str) -> Iterator[Text]:
+def _heading(title: str, page: Page) -> Iterator[Text]:
     """Give a block's heading."""
     yield Text()
-    yield Text(title, style="bold")
+    yield from _say(title, page, hang=2, style="bold")
 
 
 def _say(text: str, page: Page, *, indent: int = 0, hang: int = 0, style: str = "") -> list[Text]:

@@ -33,17 +33,6 @@ _TOOLS = Path(__file__).resolve().parents[2]
 _TOP_LEVEL_NAME = re.compile(r"^(?:(?:async )?def |class )?(\w+)(?=\(|:| =)", re.MULTILINE)
 
 
-@dataclass(frozen=True, kw_only=True)
-class Phase3Functions:
-    """What decides over the mount mode and the cleanup of a tile; see `zemosaic_worker` for each."""
-
-    infer_group_eqmode: Callable[[list[dict[str, Any]]], str]
-    entry_eqmode: Callable[..., Any]
-    summarize_eqmodes: Callable[..., Any]
-    decide_global_altaz_cleanup: Callable[..., Any]
-    decide_tile_altaz_cleanup: Callable[..., Any]
-
-
 @dataclass(frozen=True)
 class StackFunctions:
     """The kappa-sigma variants and the estimates of their need; see `zemosaic_align_stack` for each."""
@@ -81,7 +70,6 @@ class PlainStack:
 def _names(functions: type[Any]) -> dict[str, str]:
     """Map each field to the name that the modules give it."""
     renamed = {
-        "infer_group_eqmode": "_infer_group_eqmode",
         "fullframe": "_cpu_stack_kappa_fallback_fullframe",
         "chunked": "_cpu_stack_kappa_fallback_chunked",
         "master_tile_result": "MasterTileResult",
@@ -91,7 +79,6 @@ def _names(functions: type[Any]) -> dict[str, str]:
 
 
 _GROUPS: dict[type[Any], str] = {
-    Phase3Functions: WORKER,
     MasterTileFunctions: WORKER,
     SignalFunctions: WORKER,
     StackFunctions: ALIGN_STACK,
@@ -162,26 +149,27 @@ def _not_ours(file: Path) -> str:
     return (
         f"this command needs zemo-diag's own {file.name}, and the one beside the tool is ZeMosaic's, or of another "
         "version; it was not imported, since that alone would overwrite ZeMosaic's log: run zemo-diag from its own "
-        "folder or an install (to examine a ZeMosaic checkout itself comes with a later version)"
+        "folder or an install, and name the ZeMosaic by --zemosaic"
     )
+
+
+def check_bundled() -> None:
+    """Tell by their texts that the modules beside the tool are our own.
+
+    Raises
+    ------
+    InputError
+        Where one of them is not.
+    """
+    for file in map(_file_of, (WORKER, ALIGN_STACK)):
+        if not _is_our_own(file):
+            raise InputError(_not_ours(file))
 
 
 def _collect(functions: type[Any]) -> Any:
     """Take the functions of a group from their module."""
     module = _load(_GROUPS[functions])
     return functions(**{field: getattr(module, name) for field, name in _names(functions).items()})
-
-
-def load_phase3_functions() -> Phase3Functions:
-    """Load what decides over mount mode and cleanup.
-
-    Raises
-    ------
-    InputError
-        Where the module is not our own, or cannot be imported.
-    """
-    functions: Phase3Functions = _collect(Phase3Functions)
-    return functions
 
 
 def load_stack_functions() -> StackFunctions:

@@ -92,12 +92,21 @@ def coded(value: Any) -> Any:
         return {"$": "tuple", "items": [coded(item) for item in value]}
     if isinstance(value, list):
         return [coded(item) for item in value]
+    if hasattr(value, "cards"):  # a header is a mapping too
+        text = "".join(map(card_text, value.cards))
+        return header_value(text[start : start + 80] for start in range(0, len(text), 80))
     if isinstance(value, Mapping):
         return {str(key): coded(item) for key, item in value.items()}
-    if hasattr(value, "cards"):
-        text = value.tostring(padding=False, endcard=False)
-        return header_value(text[start : start + 80] for start in range(0, len(text), 80))
     return value
+
+
+def card_text(card: Any) -> str:
+    """Give an astropy card as it stands in its file.
+
+    ``str(card)`` would give it mended where it breaks the standard, and mend it in its header too.
+    """
+    text = getattr(card, "_image", None)
+    return str(card) if not text or getattr(card, "_modified", False) else str(text)
 
 
 def _coded_card(card: Card) -> Any:
@@ -155,7 +164,7 @@ class InferredMode:
     opened: tuple[str, ...]
 
 
-def read_modes(outcome: Outcome) -> tuple[InferredMode, ...]:
+def read_modes(outcome: Outcome | Answer) -> tuple[InferredMode, ...]:
     """Read what a checkout says of each group; empty where the job did not end well."""
     return tuple(
         InferredMode(
@@ -188,6 +197,89 @@ def decide_job(
         for requested, groups in runs
     ]
     return {"kind": "decide", "runs": asked, "rungs": list(rungs)}
+
+
+@dataclass(frozen=True, kw_only=True)
+class DecidedTile:
+    """What was decided over a tile, and what that rests on.
+
+    Attributes
+    ----------
+    enabled : bool
+        Whether it is cleaned.
+    reason : str
+        Why.
+    mode : str
+        Of the group.
+    entry_index : int or None
+        The entry that said so.
+    key, value : str or None
+        The key that said so, and what stood there.
+    line : str
+        Its line in the log.
+    """
+
+    enabled: bool
+    reason: str
+    mode: str
+    entry_index: int | None
+    key: str | None
+    value: str | None
+    line: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class DecidedRun:
+    """What was decided over a run.
+
+    Attributes
+    ----------
+    eq, altaz, unknown : int
+        Its counts of frames.
+    effective : bool
+        Whether it cleans its alt-az tiles.
+    reason : str
+        Why.
+    summary_line : str
+        The counts, as they are logged.
+    message : str or None
+        The line that is logged where the flag is not what was asked for.
+    tiles : tuple of DecidedTile
+        Its tiles.
+    """
+
+    eq: int
+    altaz: int
+    unknown: int
+    effective: bool
+    reason: str
+    summary_line: str
+    message: str | None
+    tiles: tuple[DecidedTile, ...]
+
+
+def read_decisions(outcome: Outcome | Answer) -> tuple[DecidedRun, ...]:
+    """Read what was decided over each run; empty where the job did not end well."""
+    return tuple(map(_decided_run, outcome.result.get("runs", ())))
+
+
+def _decided_run(told: Mapping[str, Any]) -> DecidedRun:
+    tiles = list(zip(told["tiles"], told["reasons"], strict=True))
+    said = [message for _level, message in told["said"]]
+    of_run, of_tiles = said[: len(said) - len(tiles)], said[len(said) - len(tiles) :]
+    eq, altaz, unknown = told["counts"][:3]
+    return DecidedRun(
+        eq=eq,
+        altaz=altaz,
+        unknown=unknown,
+        effective=told["enabled"],
+        reason=told["reason"],
+        summary_line=of_run[0],
+        message=of_run[1] if len(of_run) > 1 else None,
+        tiles=tuple(
+            DecidedTile(enabled=enabled, line=line, **why) for (enabled, why), line in zip(tiles, of_tiles, strict=True)
+        ),
+    )
 
 
 # ------------------------------------------------------------------------------------------------- kappa-sigma

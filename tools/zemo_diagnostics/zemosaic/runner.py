@@ -690,14 +690,13 @@ def _judged(
 ) -> Result:
     """Judge one group; what it raises is its result."""
     try:
-        group = decoded(coded)
-        before = repr(group)
+        group, untouched = decoded(coded), decoded(coded)  # looking at a header may mend it: so at another, afterwards
         with events.opened_files() as opened:
             mode = infer(group) if infer else None
             seestar = any(is_seestar(entry) for entry in group) if is_seestar else None
     except Exception as error:  # noqa: BLE001 - of foreign code
         return {"raised": raised(error)}
-    changed = repr(group) != before
+    changed = repr(group) != repr(untouched)
     return {"mode": plain(mode), "seestar": plain(seestar), "changed": changed, "opened": sorted(opened)[:20]}
 
 
@@ -877,14 +876,20 @@ def _decide(job: Job, functions: Functions, events: Events) -> Result:
         summary = summarize([entry for group in groups for entry in group])
         decided = decide_run(run["requested"], summary)
         log_run(summary, decided, callback)
-        tiles = []
-        for tile_id, group in enumerate(groups):
-            tile = decide_tile(tile_id, group, decided.effective)
+        tiles = [decide_tile(tile_id, group, decided.effective) for tile_id, group in enumerate(groups)]
+        for tile in tiles:
             log_tile(tile, callback)
-            tiles.append(plain(tile.tile_enabled))
         counts = [plain(getattr(summary, name)) for name in ("eq", "altaz", "unknown", "total", "contains_altaz")]
-        runs.append({"counts": counts, "enabled": plain(decided.effective), "tiles": tiles, "said": said})
+        flags = {"enabled": plain(decided.effective), "tiles": [plain(tile.tile_enabled) for tile in tiles]}
+        why = {"reason": plain(decided.reason), "reasons": [_why(tile) for tile in tiles]}
+        runs.append({"counts": counts, **flags, **why, "said": said})
     return {"runs": runs}
+
+
+def _why(tile: Any) -> Result:
+    """Give what a tile's decision rests on."""
+    named = ("mode", "entry_index", "key", "value")
+    return {"reason": plain(tile.reason), **{name: plain(getattr(tile.evidence, name)) for name in named}}
 
 
 def _noting(said: list[list[str]], *, raising: bool) -> Callable[..., None]:

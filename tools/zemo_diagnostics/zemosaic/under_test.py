@@ -7,7 +7,7 @@ from pathlib import Path
 
 from .checkout import Checkout, inspect_checkout
 from .child import Runnable
-from .functions_under_test import bundled_folder, describe_functions_under_test
+from .functions_under_test import bundled_folder, check_bundled, describe_functions_under_test
 from .interpreter import Interpreter, find_interpreter, own_interpreter
 from .jobs import runnable
 from .versions import BUNDLED, Version, recognise
@@ -74,7 +74,8 @@ def open_bundled() -> UnderTest:
     Raises
     ------
     InputError
-        Where they are not beside the tool.
+        Where they are not beside the tool, or are not its own.
     """
+    check_bundled()
     checkout = inspect_checkout(bundled_folder())
     return UnderTest(checkout=checkout, interpreter=own_interpreter(), version=BUNDLED, bundled=True)

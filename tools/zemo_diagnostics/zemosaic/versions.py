@@ -7,7 +7,7 @@ is recognised by names and parameters, never by a number.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
 from numbers import Real
 from typing import Any
@@ -15,9 +15,9 @@ from typing import Any
 import numpy as np
 
 from .checkout import Checkout
+from .entries import card, filter_mode
 from .master_settings import MOST_PADDED_FRAMES
-
-EQ, ALT_AZ, UNKNOWN = "EQ", "ALT_AZ", "UNKNOWN"
+from .mount_mode import Mode
 
 # An instrument whose name holds one of these is taken for a Seestar.
 SEESTAR_TOKENS = ("seestar", "s30", "s50")
@@ -129,6 +129,9 @@ class Version:
         Whether cleanup that was asked for is switched off where no frame is alt-az.
     unknown_may_count : bool
         Whether frames of unknown mode may count as alt-az, see `Run.unknown_policy`.
+    counts_entries : bool
+        Whether it counts the modes of a run's frames from the entries themselves. Released versions take over what the
+        filter window counted, and without that they count none.
     tiles : TileRule
         Which tiles are cleaned.
     mask : Mask
@@ -146,6 +149,7 @@ class Version:
     inference: Inference | None
     off_without_altaz: bool
     unknown_may_count: bool
+    counts_entries: bool
     tiles: TileRule
     mask: Mask
     winsorized_memory: tuple[float, float]
@@ -164,7 +168,9 @@ _TILE_LINE = "P3_ALTaz_GATING: tile_id={tile_id} eqmode={mode} global_enabled={r
 _SWITCHED_OFF = "ALTaz cleanup requested but no ALT_AZ frames detected -> disabled (EQ-only run)."
 
 # The words that all versions know, in any case.
-WORDS = {"EQ": EQ, "EQUATORIAL": EQ, "ALT_AZ": ALT_AZ, "ALT-AZ": ALT_AZ, "ALT AZ": ALT_AZ, "ALTAZ": ALT_AZ}
+WORDS = dict.fromkeys(("EQ", "EQUATORIAL"), Mode.EQ) | dict.fromkeys(
+    ("ALT_AZ", "ALT-AZ", "ALT AZ", "ALTAZ"), Mode.ALT_AZ
+)
 
 _RELEASED_READING = Reading(numbers=Numbers.PYTHON)
 _RELEASED_INFERENCE = Inference(
@@ -183,6 +189,7 @@ BEFORE = Version(
     inference=None,
     off_without_altaz=False,
     unknown_may_count=False,
+    counts_entries=False,
     tiles=TileRule.ALL,
     mask=Mask(footprint_is_right=False, pads=True, wcs_follows=False, blank_is_zero=False),
     winsorized_memory=MOST_PADDED_FRAMES,
@@ -199,6 +206,7 @@ JANUARY = Version(
     inference=_RELEASED_INFERENCE,
     off_without_altaz=True,
     unknown_may_count=False,
+    counts_entries=False,
     tiles=TileRule.ALT_AZ,
     mask=Mask(footprint_is_right=False, pads=True, wcs_follows=False, blank_is_zero=False),
     winsorized_memory=(10.0, 12.0),
@@ -215,6 +223,7 @@ APRIL = Version(
     inference=_RELEASED_INFERENCE,
     off_without_altaz=True,
     unknown_may_count=True,
+    counts_entries=False,
     tiles=TileRule.ALT_AZ_OR_UNKNOWN,
     mask=Mask(footprint_is_right=False, pads=True, wcs_follows=True, blank_is_zero=True, crops=True),
     winsorized_memory=(10.0, 12.0),
@@ -246,6 +255,7 @@ BUNDLED = Version(
     ),
     off_without_altaz=True,
     unknown_may_count=False,
+    counts_entries=True,
     tiles=TileRule.ALT_AZ,
     mask=Mask(footprint_is_right=True, pads=False, wcs_follows=True, blank_is_zero=False),
     winsorized_memory=MOST_PADDED_FRAMES,
@@ -322,7 +332,7 @@ class Decision:
 
     Attributes
     ----------
-    mode : str
+    mode : Mode or str
         Of the group; ``"UNKNOWN"`` also where the version does not ask.
     entry_index : int or None
         The entry that said so.
@@ -341,8 +351,8 @@ class Decision:
     """
 
     mode: str
-    entry_index: int | None
-    key: str | None
+    entry_index: int | None = None
+    key: str | None = None
     seestar: bool
     unknown_as_altaz: bool
     run: RunDecision
@@ -395,14 +405,33 @@ def decide(version: Version, group: Sequence[Any], run: Run, tile_id: int = 0) -
         Its number; ZeMosaic's begin at 0.
     """
     mode, index, key = infer(version.inference, group)
+    decision = decide_by_mode(version, run, mode, any(map(is_seestar, group)), tile_id)
+    return replace(decision, entry_index=index, key=key)
+
+
+def decide_by_mode(version: Version, run: Run, mode: str, seestar: bool, tile_id: int = 0) -> Decision:
+    """Decide as a version does over one tile, of which the mode is known.
+
+    Parameters
+    ----------
+    version : Version
+        One of `KNOWN`.
+    run : Run
+        The run that it belongs to.
+    mode : str
+        What the group's mode was found to be.
+    seestar : bool
+        Whether an entry is taken for a Seestar's.
+    tile_id : int
+        Its number; ZeMosaic's begin at 0.
+    """
     decided = decide_run(version, run)
-    seestar = any(is_seestar(entry) for entry in group)
     unknown_as_altaz = (
         version.tiles is TileRule.ALT_AZ_OR_UNKNOWN
-        and mode == UNKNOWN
+        and mode == Mode.UNKNOWN
         and (run.policy == "on" or (run.policy == "auto" and seestar))
     )
-    altaz = version.tiles is TileRule.ALL or mode == ALT_AZ or unknown_as_altaz
+    altaz = version.tiles is TileRule.ALL or mode == Mode.ALT_AZ or unknown_as_altaz
     tile_enabled = decided.enabled and altaz
     values = {
         "tile_id": tile_id,
@@ -415,8 +444,6 @@ def decide(version: Version, group: Sequence[Any], run: Run, tile_id: int = 0) -
     }
     return Decision(
         mode=mode,
-        entry_index=index,
-        key=key,
         seestar=seestar,
         unknown_as_altaz=unknown_as_altaz,
         run=decided,
@@ -425,16 +452,40 @@ def decide(version: Version, group: Sequence[Any], run: Run, tile_id: int = 0) -
     )
 
 
-def infer(rule: Inference | None, group: Sequence[Any]) -> tuple[str, int | None, str | None]:
+def run_of(version: Version, entries: Sequence[Any], *, requested: bool) -> Run:
+    """Give what a version's decision over a run rests on, with the settings that ZeMosaic has by default.
+
+    The run comes from the filter window, which counts its modes, and plans it in Seestar mode where the first frame
+    that names its instrument is a Seestar's.
+
+    Parameters
+    ----------
+    version : Version
+        One of `KNOWN`.
+    entries : sequence of dict
+        All frames of the run, as Phase 1 makes them.
+    requested : bool, keyword-only
+        Whether its user asked for cleanup.
+    """
+    if version.counts_entries:
+        modes: list[str] = [infer(version.inference, [entry])[0] for entry in entries]
+    else:
+        modes = [filter_mode(card(entry.get("header"), "EQMODE")) for entry in entries]
+    eq, altaz = modes.count(Mode.EQ), modes.count(Mode.ALT_AZ)
+    named = next((entry for entry in entries if _labels(entry)), None)
+    return Run(requested=requested, eq=eq, altaz=altaz, unknown=len(modes) - eq - altaz, seestar_mode=is_seestar(named))
+
+
+def infer(rule: Inference | None, group: Sequence[Any]) -> tuple[Mode, int | None, str | None]:
     """Infer the mode of a group by a rule: the mode, the entry that said so, and its key."""
     if rule is None:
-        return UNKNOWN, None, None
+        return Mode.UNKNOWN, None, None
     for index, entry in enumerate(group[: rule.entries]):
         for key, value, reading in _stated(rule, entry):
             mode = read(reading, value)
             if mode is not None:
                 return mode, index, key
-    return UNKNOWN, None, None
+    return Mode.UNKNOWN, None, None
 
 
 def _stated(rule: Inference, entry: Any) -> Iterator[tuple[str, Any, Reading]]:
@@ -447,17 +498,10 @@ def _stated(rule: Inference, entry: Any) -> Iterator[tuple[str, Any, Reading]]:
     for key in rule.headers:
         header = entry.get(key)
         if isinstance(header, kind):
-            yield f"{key}[EQMODE]", _card(header, "EQMODE"), rule.header_reading
+            yield f"{key}[EQMODE]", card(header, "EQMODE"), rule.header_reading
 
 
-def _card(header: Any, key: str) -> Any:
-    try:
-        return header.get(key)
-    except Exception:  # noqa: BLE001 - a card that cannot be parsed says nothing; astropy raises many kinds for it
-        return None
-
-
-def read(reading: Reading, value: Any) -> str | None:
+def read(reading: Reading, value: Any) -> Mode | None:
     """Read a mode from one value; None where it says none."""
     if isinstance(value, str):
         word = value.strip().upper()
@@ -468,21 +512,26 @@ def read(reading: Reading, value: Any) -> str | None:
     return _by_number(value) if isinstance(value, numbers) else None
 
 
-def _by_number(value: Any) -> str | None:
+def _by_number(value: Any) -> Mode | None:
     """Give the mode of a number, or of a text of one."""
     try:
         number = int(float(value) if isinstance(value, str) else value)
     except (ValueError, OverflowError):
         return None
-    return {1: EQ, 0: ALT_AZ}.get(number)
+    return {1: Mode.EQ, 0: Mode.ALT_AZ}.get(number)
 
 
 def is_seestar(entry: Any) -> bool:
     """Tell whether the released versions take an entry for a Seestar's: by its instrument, or by its header's cards."""
+    return any(token in label.lower() for label in _labels(entry) for token in SEESTAR_TOKENS)
+
+
+def _labels(entry: Any) -> list[str]:
+    """Give what an entry calls its instrument."""
     if not isinstance(entry, dict):
-        return False
+        return []
     header = entry.get("header") or entry.get("phase0_header")
     labels = [entry.get("instrument")]
     if hasattr(header, "get"):
-        labels += [_card(header, "INSTRUME"), _card(header, "CREATOR")]
-    return any(token in str(label).lower() for label in labels if label for token in SEESTAR_TOKENS)
+        labels += [card(header, "INSTRUME"), card(header, "CREATOR")]
+    return [str(label) for label in labels if label]
