@@ -1,4 +1,4 @@
-"""Make what comes from the code: docs/findings.md, docs/commands.md, and the schema of the JSON reports."""
+"""Make what comes from the code: findings.md, checks.md, commands.md, and the schema of the JSON reports."""
 
 from __future__ import annotations
 
@@ -9,6 +9,8 @@ from typing import Any
 from click.testing import CliRunner
 
 import zemo_diag
+from zemo_diagnostics.check.data import RunChecks
+from zemo_diagnostics.check.page import checks_markdown
 from zemo_diagnostics.findings.page import findings_markdown
 from zemo_diagnostics.gating.data import RunGating
 from zemo_diagnostics.kappa_parity.data import RunParity
@@ -27,6 +29,7 @@ PARTS: dict[str, type[Any]] = {
     "parity": RunParity,
     "masters": RunMasters,
     "phase3": RunPhase3,
+    "check": RunChecks,
 }
 
 COMMANDS_INTRODUCTION = """\
@@ -58,6 +61,7 @@ def pages() -> dict[Path, str]:
     """Map each file to the text that it should hold."""
     return {
         DOCS / "findings.md": findings_markdown(),
+        DOCS / "checks.md": checks_markdown(),
         DOCS / "commands.md": commands_markdown(),
         SCHEMA: schema_json(),
     }

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from zemo_diagnostics.check.data import CheckResult, RunChecks, Status
+from zemo_diagnostics.check.run import check_part
 from zemo_diagnostics.errors import UnusableFile
 from zemo_diagnostics.findings.find import find
 from zemo_diagnostics.gating.data import (
@@ -607,6 +609,7 @@ def nasty_report(text: str = NASTY) -> Report:
             parity_part(parity),
             masters_part(RunMasters((tile_master(1, name=text, cause=text, alpha=None, alpha_problem=text),), (file,))),
             phase3_part(replace(built, summary_line=text, reason=text, log_message=text, no_pictures=text)),
+            check_part(replace(run_checks(check_result(text, Status.FAIL, reason=text)), zemosaic=text, before=text)),
         ),
     )
 
@@ -702,6 +705,56 @@ def phase3_trouble_report() -> Report:
     return replace(report, findings=find(source(), phase3_part(run)))
 
 
+def check_result(code: str = "ZC104", status: Status = Status.PASS, **changes: object) -> CheckResult:
+    base = CheckResult(
+        code=code,
+        title="EQMODE is read as a number and as a text of one",
+        requires=("R1",),
+        status=status,
+        reason="8 groups are right",
+        evidence=(),
+        remedy="Read int(value), else int(float(str(value).strip())), as the Qt filter does.",
+    )
+    return replace(base, **changes)  # type: ignore[arg-type]
+
+
+def run_checks(*results: CheckResult) -> RunChecks:
+    return RunChecks(
+        zemosaic="ZeMosaic git 1a1f979, like 2026-01, with the patch; run by Python 3.11.7, named by --python",
+        before="git 7eda6f5",
+        results=results,
+        left_out=60,
+        wall_s=61.2,
+    )
+
+
+def check_report() -> Report:
+    failed = check_result(
+        "ZC110",
+        Status.FAIL,
+        title="EQMODE is read in a header that is an astropy fits.Header",
+        requires=("R1", "R15"),
+        reason="2 of 5 cases are wrong",
+        evidence=(
+            "header fits.Header with EQMODE 1: UNKNOWN, not EQ",
+            "header fits.Header with EQMODE 0: UNKNOWN, not ALT_AZ",
+        ),
+        remedy="Test for collections.abc.Mapping, or for a 'get', not for dict.",
+    )
+    skipped = check_result(
+        "ZC201",
+        Status.SKIP,
+        title="The summary counts the modes of a run",
+        requires=("R2",),
+        reason="the decisions are made within the function of a whole run, which cannot be called by itself",
+    )
+    crashed = check_result("ZC303", Status.CRASH, title="Stacks are those of the reference", reason="KeyError: 'x'")
+    others = (check_result(), check_result("ZC107", title="All spellings of a mode are read, in any case"))
+    part = check_part(run_checks(*others, failed, skipped, crashed))
+    made = replace(source(2, tiles=0), folder="zemosaic", grouped_by=Grouping.FILE, subject=Subject.MODULE)
+    return report_of(part, command="check", source=made, findings=find(made, part))
+
+
 def interrupted_report() -> Report:
     return replace(gating_report(), interrupted=True)
 
@@ -723,4 +776,5 @@ SAMPLES = {
     "phase3": phase3_report,
     "phase3 planned": phase3_planned_report,
     "phase3 in trouble": phase3_trouble_report,
+    "check": check_report,
 }

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from types import ModuleType
 
 COMMANDS = (
+    "check",
     "demo",
     "findings",
     "gating",

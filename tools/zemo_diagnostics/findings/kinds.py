@@ -39,7 +39,8 @@ class FindingKind:
     remedy : str
         What to do.
     needs : str
-        The result that it looks at: ``"source"``, ``"gating"``, ``"parity"``, ``"masters"`` or ``"phase3"``;
+        The result that it looks at: ``"source"``, ``"gating"``, ``"parity"``, ``"masters"``, ``"phase3"`` or
+        ``"check"``;
         skipped where that is missing.
     check : callable
         Yields `Found` for that result.

@@ -70,6 +70,7 @@ class Subject(str, Enum):
 
     FRAME = "frame"
     MASTER = "master tile"
+    MODULE = "module"
 
 
 class Grouping(str, Enum):

@@ -95,7 +95,7 @@ def _table(table: Table, rest: str, page: Page) -> Iterator[Text]:
         yield from _left_out(table, len(shown), len(wrong), rest, page)
         yield from _closings(table, shown, page)
     if detailed:
-        yield from _rows_in_detail(table.rows if few else _to_look_at(wrong), rest, page, apart=not few)
+        yield from _rows_in_detail(table.rows if few else _to_look_at(wrong), table.noun, rest, page, apart=not few)
 
 
 def _most_telling(rows: Sequence[Row], wrong: Sequence[Row]) -> Sequence[Row]:
@@ -178,16 +178,16 @@ def _closings(table: Table, rows: Sequence[Row], page: Page) -> Iterator[Text]:
         yield from _say_lines(lines, page, indent=2)
 
 
-def _rows_in_detail(rows: Sequence[Row], rest: str, page: Page, *, apart: bool) -> Iterator[Text]:
+def _rows_in_detail(rows: Sequence[Row], noun: str, rest: str, page: Page, *, apart: bool) -> Iterator[Text]:
     """Tell rows at length, a blank line between them and, where asked, before the first."""
     for i, row in enumerate(rows[:MAX_ROWS_IN_DETAIL]):
         if i or apart:
             yield Text()
-        yield from _row_line(row, "tile", page)
+        yield from _row_line(row, noun, page)
         for detail in row.details:
             yield from _detail(detail, page)
     if len(rows) > MAX_ROWS_IN_DETAIL:
-        more = wording.plural(len(rows) - MAX_ROWS_IN_DETAIL, "more tile")
+        more = wording.plural(len(rows) - MAX_ROWS_IN_DETAIL, f"more {noun}")
         yield from _say(f"{page.more} {more} to look at; {rest}", page, indent=2, hang=2)
 
 

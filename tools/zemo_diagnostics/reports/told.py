@@ -9,7 +9,7 @@ from .document import Section
 from .levels import tile_levels
 from .report import Grouping, Report, Subject, count_findings
 
-_WHAT_IS_MISSING = {Subject.FRAME: "no usable frame", Subject.MASTER: "no picture"}
+_WHAT_IS_MISSING = {Subject.FRAME: "no usable frame", Subject.MASTER: "no picture", Subject.MODULE: "nothing readable"}
 
 
 def sections(report: Report) -> list[Section]:

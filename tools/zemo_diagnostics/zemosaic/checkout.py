@@ -167,9 +167,14 @@ def find_checkout(path: Path) -> Path:
         raise InputError(f"no such folder: '{path.name}'; name the folder that holds {WORKER}.py")
     start = path if path.is_dir() else path.parent
     for folder in (start, *start.parents[:_LEVELS_UP]):
-        if any((folder / f"{name}.py").is_file() for name in (WORKER, ALIGN_STACK)):
+        if has_modules(folder):
             return folder
     raise InputError(f"'{path.name}' is no ZeMosaic checkout: neither {WORKER}.py nor {ALIGN_STACK}.py lies in it")
+
+
+def has_modules(folder: Path) -> bool:
+    """Tell whether a folder has one of the modules that we judge."""
+    return any((folder / f"{name}.py").is_file() for name in (WORKER, ALIGN_STACK))
 
 
 def inspect_checkout(path: Path) -> Checkout:

@@ -601,7 +601,7 @@ class BuiltTile:
     cleanup_missing: str
 
 
-def read_master_tile(outcome: Outcome) -> BuiltTile:
+def read_master_tile(outcome: Outcome | Answer) -> BuiltTile:
     """Read what became of a tile."""
     result = outcome.result
     path = result.get("master")

@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from .checkout import Checkout, inspect_checkout
+from ..errors import InputError
+from .checkout import Checkout, has_modules, inspect_checkout
 from .child import Runnable
 from .functions_under_test import bundled_folder, check_bundled, describe_functions_under_test
 from .interpreter import Interpreter, find_interpreter, own_interpreter
@@ -66,6 +67,27 @@ def open_zemosaic(path: Path, python: str | None = None) -> UnderTest:
     checkout = inspect_checkout(path)
     interpreter = find_interpreter(checkout.folder, python)
     return UnderTest(checkout=checkout, interpreter=interpreter, version=recognise(checkout), bundled=False)
+
+
+def open_under_test(path: Path | None, python: str | None = None) -> UnderTest:
+    """Open what is to be examined.
+
+    That is the checkout that is named; else the tool's own modules, or, where the tool was put into a checkout's
+    ``tools/`` folder, that checkout.
+
+    Raises
+    ------
+    InputError
+        There is none of these.
+    """
+    if path is not None:
+        return open_zemosaic(path, python)
+    try:
+        return open_bundled()
+    except InputError:
+        if not has_modules(bundled_folder()):
+            raise
+    return open_zemosaic(bundled_folder(), python)
 
 
 def open_bundled() -> UnderTest:

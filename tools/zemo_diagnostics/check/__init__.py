@@ -1,0 +1,1 @@
+"""``zemo-diag check``: what must be true of a ZeMosaic, asked of it by running it."""
