@@ -129,3 +129,17 @@ def test_pieces_are_as_good_as_the_whole() -> None:
         for top in range(0, 368, 33):
             extents.add(top, left, mask[top : top + 33, left : left + 50])
     assert find_padding(extents) == find_padding(mask)
+
+
+@pytest.mark.parametrize("side", [1, 2, 3, 7, 31, 32, 33, 40])
+def test_whatever_has_data_a_frame_lies_on_the_canvas(side: int) -> None:
+    random = np.random.default_rng(side)
+    for _ in range(50):
+        mask = random.random((side, side)) < random.random()
+        mask[: random.integers(side), :] = False
+        found = find_padding(mask)
+        if found is not None:
+            assert side >= 32
+            assert min(found.top, found.left) >= 0
+            assert min(found.height, found.width) > 0
+            assert max(found.top + found.height, found.left + found.width) <= side

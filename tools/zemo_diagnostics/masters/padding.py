@@ -18,6 +18,9 @@ from .data import Padding
 
 Mask = NDArray[np.bool_]
 
+# A smaller canvas, pixels, is no master: of a few pixels anything can be read.
+_SMALLEST = 32
+
 # A canvas may be so much longer than the diagonal of a frame, pixels: it was rounded up.
 _ROUNDED = 2
 
@@ -96,7 +99,7 @@ def find_padding(valid: Mask | RowExtents, frame_shape: tuple[int, int] | None =
     """
     extents = valid if isinstance(valid, RowExtents) else _extents_of(valid)
     side = extents.width
-    if extents.height != side:
+    if extents.height != side or side < _SMALLEST:
         return None
     if frame_shape is not None and _is_diagonal(side, frame_shape):
         return _centred(side, *frame_shape)
