@@ -189,12 +189,14 @@ def test_an_equatorial_run_warns_once_and_cleans_nothing(tmp_path: Path) -> None
     assert (ran.code, ran.run["tiles"][0]["before"]) == (0, None)
 
 
-def test_only_before_cleans_what_was_asked_for(lights: Path, tmp_path: Path) -> None:
+def test_before_the_patch_all_tiles_are_cleaned_where_one_is_alt_az_whatever_was_asked_for(
+    lights: Path, tmp_path: Path
+) -> None:
     ran = Ran(lights, tmp_path / "out", "--only", "before")
     assert [tile["before"]["cleanup_enabled"] for tile in ran.run["tiles"]] == [True, True]
     assert [tile["patched"] for tile in ran.run["tiles"]] == [None, None]
     off = Ran(lights, tmp_path / "off", "--altaz-cleanup", "off", "--only", "before")
-    assert [tile["before"]["cleanup_enabled"] for tile in off.run["tiles"]] == [False, False]
+    assert [tile["before"]["cleanup_enabled"] for tile in off.run["tiles"]] == [True, True]
 
 
 def test_the_options_reach_the_masters_and_the_frames_are_only_read(lights: Path, tmp_path: Path) -> None:
