@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import re
+import shutil
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -14,9 +18,11 @@ from zemo_diagnostics.check.acceptance_list import ACCEPTANCE, SERIES
 from zemo_diagnostics.check.data import Status
 from zemo_diagnostics.check.lab import Died, Lab, Skip
 from zemo_diagnostics.check.page import checks_markdown, listed
+from zemo_diagnostics.check.run import report_checks
 from zemo_diagnostics.errors import EXIT_CLEAN, EXIT_FINDINGS, EXIT_USAGE, InputError
 from zemo_diagnostics.zemosaic.under_test import open_bundled
 
+from ..conftest import ROOT
 from ..zemosaic.lookalikes import Tree, write_lookalike
 from .conftest import Ask, codes, copy_modules
 
@@ -208,6 +214,55 @@ def test_functions_that_crash_the_process_fail_one_check(ask: Ask, tmp_path: Pat
     run = ask(checkout, "ZC10")
     assert codes(run, Status.FAIL) == ["ZC101"]
     assert codes(run, Status.SKIP) == [f"ZC10{i}" for i in range(2, 10)]
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [("print 'hello'\n", "is Python 2"), ("def f(:\n", "is no Python"), (None, "is missing")],
+)
+def test_a_module_that_cannot_be_read_fails_what_rests_on_it(
+    ask: Ask, tmp_path: Path, text: str | None, told: str
+) -> None:
+    checkout = write_lookalike(tmp_path / "zemosaic")
+    align_stack = checkout / "zemosaic_align_stack.py"
+    if text is None:
+        align_stack.unlink()
+    else:
+        align_stack.write_text(text, encoding="utf-8")
+    run = ask(checkout, "ZC301", "ZC302", "ZC303", "ZC401", "ZC501", "ZC503", "ZC602")
+    assert codes(run, Status.FAIL) == ["ZC301", "ZC302", "ZC501"]
+    assert codes(run, Status.CRASH) == []
+    assert told in next(one.reason for one in run.results if one.code == "ZC501")
+
+
+def test_a_run_that_is_stopped_tells_what_was_known_by_then(tmp_path: Path) -> None:
+    def stops(_what: str, part: float, _detail: str = "", /) -> None:
+        if part > 0.3:
+            raise KeyboardInterrupt
+
+    zemosaic = write_lookalike(tmp_path / "zemosaic")
+    report = report_checks(zemosaic, None, None, ("ZC601", "ZC604", "ZC101"), (), say=stops)
+    assert report.interrupted
+    assert [one.code for one in report.result("check").results] == ["ZC101"]
+
+
+def test_put_into_a_checkout_it_asks_the_checkout_and_leaves_it_as_it_was(tmp_path: Path) -> None:
+    checkout = write_lookalike(tmp_path / "zemosaic", worker_import="print('imported')")
+    shutil.copytree(ROOT / "tools", checkout / "tools", ignore=shutil.ignore_patterns("__pycache__"))
+    before = Tree.of(checkout)
+    command = [sys.executable, "-B", str(checkout / "tools" / "zemo_diag.py"), "check", "--format", "json"]
+    done = subprocess.run(
+        [*command, "--select", "ZC101,ZC302,ZC303,ZC506"],
+        capture_output=True,
+        encoding="utf-8",
+        check=False,
+        cwd=tmp_path,
+    )
+    assert done.returncode == EXIT_FINDINGS, done.stderr
+    results = json.loads(done.stdout)["results"]["check"]["results"]
+    statuses = {one["code"]: one["status"] for one in results}
+    assert statuses == {"ZC101": "pass", "ZC302": "fail", "ZC303": "skip", "ZC506": "fail"}
+    assert Tree.of(checkout) == before
 
 
 def test_what_the_lookalike_does_wrong_is_found(ask: Ask, tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from zemo_diagnostics.check.data import RunChecks, Status
-from zemo_diagnostics.check.syntax_trees import Sources, reached, signature
+from zemo_diagnostics.check.topics.syntax_trees import Sources, reached, signature
 
 from .conftest import Ask, codes
 

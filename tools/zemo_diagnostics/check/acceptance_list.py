@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from . import decisions, imports, modes, neutrality, selftests, stacks, tiles
 from .acceptance import AcceptanceCheck
+from .topics import decisions, imports, modes, neutrality, selftests, stack_errors, stack_memory, stacks, tiles
+
+_PARTS = (modes, decisions, stacks, stack_errors, stack_memory, tiles, imports, selftests, neutrality)
 
 ACCEPTANCE: tuple[AcceptanceCheck, ...] = tuple(
     sorted(
-        (check for part in (modes, decisions, stacks, tiles, imports, selftests, neutrality) for check in part.CHECKS),
+        (check for part in _PARTS for check in part.CHECKS),
         key=lambda check: check.code,
     )
 )

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from ..errors import InputError
 from ..findings.find import find
+from ..machine.interrupts import take_until_interrupted
 from ..machine.scratch import scratch_folder
 from ..progress import Say
 from ..redaction import private_words
@@ -43,9 +44,13 @@ def run_checks(
         What it was before the change.
     say : callable, keyword-only
         Gets (what is being done, part done, the check).
+
+    Returns
+    -------
+    RunChecks
+        Of fewer results than checks where the user stopped it.
     """
     start = time.monotonic()
-    known: dict[str, Status] = {}
     results: list[CheckResult] = []
     with scratch_folder() as folder:
         lab = Lab(
@@ -55,10 +60,7 @@ def run_checks(
             folder=folder,
             codes=frozenset(check.code for check in checks),
         )
-        for number, check in enumerate(checks):
-            say("asking the checks", number / len(checks), check.code)
-            results.append(carry_out(check, lab, known))
-            known[check.code] = results[-1].status
+        take_until_interrupted(_carried_out(checks, lab, say), results)
     return RunChecks(
         zemosaic=under_test.told(),
         before=None if before is None else before.identity.told(),
@@ -66,6 +68,16 @@ def run_checks(
         left_out=len(ACCEPTANCE) - len(checks),
         wall_s=time.monotonic() - start,
     )
+
+
+def _carried_out(checks: Sequence[AcceptanceCheck], lab: Lab, say: Say) -> Iterator[CheckResult]:
+    """Carry checks out, one after another."""
+    known: dict[str, Status] = {}
+    for number, check in enumerate(checks):
+        say("asking the checks", number / len(checks), check.code)
+        result = carry_out(check, lab, known)
+        known[check.code] = result.status
+        yield result
 
 
 def _reference(under_test: UnderTest) -> UnderTest | None:
@@ -126,8 +138,9 @@ def report_checks(
         "check",
         source,
         describe_environment(under_test.told()),
-        options=(("select", ",".join(select)), ("ignore", ",".join(ignore))),
+        options=(("select", ",".join(select) or None), ("ignore", ",".join(ignore) or None)),
         parts=(part,),
         findings=find(source, part),
+        interrupted=len(result.results) < len(checks),
     )
     return redact_report(report, private_words())

@@ -12,9 +12,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from ..machine.scratch import save_array
-from ..zemosaic.checkout import default_settings
-from ..zemosaic.jobs import (
+from ...machine.scratch import save_array
+from ...zemosaic.checkout import default_settings
+from ...zemosaic.jobs import (
     BuiltTile,
     Footprint,
     align_job,
@@ -28,10 +28,10 @@ from ..zemosaic.jobs import (
     read_master_tile,
     write_cache,
 )
-from ..zemosaic.master_settings import Settings, tile_settings
-from ..zemosaic.mount_mode import Mode
-from .acceptance import AcceptanceCheck, Verdict
-from .lab import Lab, Skip, refuse_failure
+from ...zemosaic.master_settings import Settings, tile_settings
+from ...zemosaic.mount_mode import Mode
+from ..acceptance import AcceptanceCheck, Verdict
+from ..lab import Lab, Skip, refuse_failure
 
 EQ, ALT_AZ = Mode.EQ.value, Mode.ALT_AZ.value
 

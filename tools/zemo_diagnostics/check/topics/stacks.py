@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
@@ -10,18 +9,18 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from ..zemosaic.child import Ending
-from ..zemosaic.jobs import Answer, batch_job, kappa_job, read_batch
-from ..zemosaic.runner import KAPPA
-from ..zemosaic.under_test import UnderTest
+from ...zemosaic.child import Ending
+from ...zemosaic.jobs import Answer, batch_job, kappa_job, read_batch
+from ...zemosaic.runner import KAPPA
+from ...zemosaic.under_test import UnderTest
+from ..acceptance import AcceptanceCheck, Verdict, judged_by_cases
+from ..lab import Lab, Skip
 from . import stack_cases as cases
-from .acceptance import AcceptanceCheck, Verdict, judged_by_cases
-from .lab import Lab, Skip, refuse_failure
 from .stack_cases import StackCase
 
 REFERENCE = "fullframe"
 
-_TOLD = {"fallback": "dispatcher", "fullframe": "full frame", "chunked": "bands"}
+TOLD = {"fallback": "dispatcher", "fullframe": "full frame", "chunked": "bands"}
 
 Array = npt.NDArray[Any]
 
@@ -216,12 +215,13 @@ def _compared(lab: Lab, *codes: str) -> Iterator[tuple[str, Stacked, Stacked]]:
     expected, theirs = lab.once(_of_the_reference), lab.once(_of_all_functions)
     for one in STACK_CASES:
         for index, case in enumerate(one.cases if one.code in codes else ()):
-            for function in _functions(lab):
-                what = f"{case.what} ({_TOLD[function]})"
+            for function in functions_there(lab):
+                what = f"{case.what} ({TOLD[function]})"
                 yield what, expected[one.code, index], theirs[one.code, index, function]
 
 
-def _functions(lab: Lab) -> list[str]:
+def functions_there(lab: Lab) -> list[str]:
+    """List those of the kappa-sigma functions that can be called."""
     return [name for name, full in KAPPA.items() if lab.has(full)]
 
 
@@ -243,7 +243,7 @@ def _of_the_reference(lab: Lab) -> dict[Any, Stacked]:
 
 
 def _of_all_functions(lab: Lab) -> dict[Any, Stacked]:
-    functions = _functions(lab)
+    functions = functions_there(lab)
     if not functions:
         raise Skip("none of the kappa-sigma functions can be called")
     keys = [(code, index, function) for code, index, _ in _asked(lab) for function in functions]
@@ -356,170 +356,6 @@ def _all(lab: Lab) -> Iterator[tuple[str, Stacked, Stacked]]:
     return _compared(lab, *asked)
 
 
-# ------------------------------------------------------------------------------------------ errors and callbacks
-
-
-def _error_cases(lab: Lab) -> list[tuple[str, str, Answer]]:
-    """Give (case, function, answer) of stacks that cannot be made, or whose callback raises."""
-    functions = _functions(lab)
-    if not functions:
-        raise Skip("none of the kappa-sigma functions can be called")
-    paths = {}
-    for name, array in _UNFIT.items():
-        paths[name] = lab.folder / f"{name}.npy"
-        np.save(paths[name], array)
-    asked: list[tuple[str, list[str], str | None, str | None]] = [
-        ("no frame", [], None, None),
-        ("another rank", ["line", "line"], None, None),
-        ("taller", ["frame", "frame", "taller"], None, None),
-        ("wider", ["frame", "wider"], None, None),
-        ("colour", ["frame", "colour"], None, None),
-        ("weights", ["frame"] * 3, "weights", None),
-        ("counts", ["frame"] * 3, None, "count"),
-        ("raises", ["frame"] * 3, None, "raise"),
-    ]
-    keys: list[tuple[str, str]] = []
-    jobs: list[dict[str, Any]] = []
-    for what, frames, weights, callback in asked:
-        for function in functions:
-            keys.append((what, function))
-            jobs.append(
-                kappa_job(
-                    function,
-                    [paths[one] for one in frames],
-                    lab.folder / f"unfit_{len(jobs)}.npy",
-                    weights=None if weights is None else paths[weights],
-                    callback=callback,
-                    chunk_rows=CALLBACK_ROWS if function == "chunked" else None,
-                )
-            )
-    answers = read_batch(lab.answered("unfit", batch_job(jobs)))
-    return [(what, function, answer) for (what, function), answer in zip(keys, answers, strict=True)]
-
-
-CALLBACK_ROWS = 4
-
-_UNFIT: dict[str, Array] = {
-    "line": np.ones(20, np.float32),
-    "frame": np.ones((10, 8), np.float32),
-    "taller": np.ones((12, 8), np.float32),
-    "wider": np.ones((10, 9), np.float32),
-    "colour": np.ones((10, 8, 3), np.float32),
-    "weights": np.ones((5, 7), np.float32),
-}
-
-
-def _of(lab: Lab, *whats: str) -> list[tuple[str, str, Answer]]:
-    return [one for one in lab.once(_error_cases) if one[0] in whats]
-
-
-def _unfit_are_refused(lab: Lab) -> Verdict:
-    wrong, answers = [], _of(lab, "no frame", "another rank", "weights")
-    for what, function, answer in answers:
-        raised = answer.result.get("raised", {})
-        told = f"{what} ({_TOLD[function]})"
-        if raised.get("type") != "ValueError":
-            wrong.append(f"{told}: {answer.detail or 'it is stacked'}")
-        elif what == "weights" and not all(_names(raised["message"], shape) for shape in ((5, 7), (3, 10, 8))):
-            wrong.append(f"{told}: {answer.detail} does not name both shapes")
-    return judged_by_cases("each is a ValueError", wrong, len(answers))
-
-
-def _other_shapes_are_named(lab: Lab) -> Verdict:
-    wrong, answers = [], _of(lab, "taller", "wider", "colour")
-    for what, function, answer in answers:
-        shape = _UNFIT[what].shape
-        told = f"a frame of {shape} among those of (10, 8) ({_TOLD[function]})"
-        raised = answer.result.get("raised", {})
-        if not raised:
-            wrong.append(f"{told}: it is stacked without a word")
-        elif raised["type"] != "ValueError" or not _names(raised["message"], shape):
-            wrong.append(f"{told}: {answer.detail} does not name it")
-    return judged_by_cases("each is a ValueError that names the shape", wrong, len(answers))
-
-
-def _names(message: str, shape: tuple[int, ...]) -> bool:
-    return str(shape) in message
-
-
-def _end_is_told(lab: Lab) -> Verdict:
-    wrong, answers = [], _of(lab, "counts")
-    for _, function, answer in answers:
-        refuse_failure(answer.ending, answer.detail, answer.result)
-        if not any(message.startswith("cpu_kappa_fallback_done") for message in answer.result["said"]):
-            wrong.append(f"{_TOLD[function]}: it says {answer.result['said'] or 'nothing'}")
-    return judged_by_cases("cpu_kappa_fallback_done is told", wrong, len(answers))
-
-
-def _callback_may_raise(lab: Lab) -> Verdict:
-    answers = _of(lab, "raises")
-    wrong = [f"{_TOLD[function]}: {one.detail}" for _, function, one in answers if one.ending is not Ending.OK]
-    return judged_by_cases("the stack is made all the same", wrong, len(answers), "functions raise what it raised")
-
-
-# ------------------------------------------------------------------------------------------------------- memory
-
-MEMORY_SHAPE = (192, 64, 3)
-FEW, MANY = 30, 300
-LOW_ROWS = 8
-BOUND_BYTES = 64 << 20  # what the tool's own functions promise, whatever the number of frames
-
-
-@dataclass(frozen=True)
-class Extra:
-    """Memory that a stack took besides its frames, bytes, and what that was read from."""
-
-    extra_bytes: int
-    method: str
-
-
-def _memory(lab: Lab) -> dict[str, Extra]:
-    """Measure the stack by bands with few and many frames, and in low bands; then the full frame, which takes most."""
-    for name in ("chunked", "fullframe"):
-        lab.needs(KAPPA[name])
-    few, many = (StackCase(what="", shape=MEMORY_SHAPE, count=count) for count in (FEW, MANY))
-    (few_file, _), (many_file, _) = few.write(lab.folder, "few"), many.write(lab.folder, "many")
-    asked = {
-        "few": kappa_job("chunked", [few_file], lab.folder / "memory.npy"),
-        "many": kappa_job("chunked", [many_file], lab.folder / "memory.npy"),
-        "low": kappa_job("chunked", [many_file], lab.folder / "memory.npy", chunk_rows=LOW_ROWS),
-        "whole": kappa_job(REFERENCE, [many_file], lab.folder / "memory.npy"),
-    }
-    answers = read_batch(lab.answered("memory", batch_job(list(asked.values()))))
-    extras = {}
-    for name, answer in zip(asked, answers, strict=True):
-        refuse_failure(answer.ending, answer.detail, answer.result)
-        took = answer.result
-        if not took["baseline_bytes"]:
-            raise Skip("this system does not say how much memory a process holds")
-        extras[name] = Extra(max(0, took["peak_bytes"] - took["baseline_bytes"]), took["memory_method"])
-    return extras
-
-
-def _mib(extra: Extra) -> str:
-    return f"{extra.extra_bytes / 2**20:.0f} MiB"
-
-
-def _never_whole(lab: Lab) -> Verdict:
-    took = lab.once(_memory)
-    stack_bytes = MANY * math.prod(MEMORY_SHAPE) * 4
-    reason = (
-        f"bands take {_mib(took['low'])} besides the frames, the full frame {_mib(took['whole'])}, for a stack of "
-        f"{stack_bytes / 2**20:.0f} MiB"
-    )
-    holds = took["low"].extra_bytes < stack_bytes / 2
-    evidence = f"{MANY} frames of {MEMORY_SHAPE} in bands of {LOW_ROWS} rows; {took['low'].method}"
-    return Verdict(holds, reason, () if holds else (evidence,))
-
-
-def _bounded(lab: Lab) -> Verdict:
-    took = lab.once(_memory)
-    reason = f"{_mib(took['few'])} for {FEW} frames, {_mib(took['many'])} for {MANY}"
-    holds = took["many"].extra_bytes <= BOUND_BYTES
-    evidence = f"frames of {MEMORY_SHAPE} in bands of 64 rows; more than {BOUND_BYTES >> 20} MiB; {took['many'].method}"
-    return Verdict(holds, reason, () if holds else (evidence,))
-
-
 CHECKS: tuple[AcceptanceCheck, ...] = (
     AcceptanceCheck(
         code="ZC301",
@@ -567,68 +403,5 @@ CHECKS: tuple[AcceptanceCheck, ...] = (
         remedy="Work on copies, band by band.",
         judge=_frames_stay,
         after=("ZC301",),
-    ),
-    AcceptanceCheck(
-        code="ZC321",
-        title="No frame, another rank, and unfit weights are refused",
-        requires=("R7",),
-        meaning="ValueError; for weights one that names both shapes.",
-        remedy="Check what was handed over before anything is computed.",
-        judge=_unfit_are_refused,
-        after=("ZC301",),
-    ),
-    AcceptanceCheck(
-        code="ZC322",
-        title="A frame of another shape is refused, and its shape named",
-        requires=("R7", "fact"),
-        meaning=(
-            "ValueError. A function by bands that takes the height of the first frame cuts a taller one off without a "
-            "word; NumPy's own error does not say which frame it is."
-        ),
-        remedy="Compare the shape of each frame with the first one's, and name the first that differs.",
-        judge=_other_shapes_are_named,
-        after=("ZC301",),
-    ),
-    AcceptanceCheck(
-        code="ZC323",
-        title="The end of a stack is told to the progress callback",
-        requires=("R7",),
-        meaning="cpu_kappa_fallback_done.",
-        remedy="Call progress_callback('cpu_kappa_fallback_done', None, 'DEBUG_DETAIL') at the end.",
-        judge=_end_is_told,
-        after=("ZC301",),
-    ),
-    AcceptanceCheck(
-        code="ZC324",
-        title="A progress callback that raises breaks no stack",
-        requires=("R7", "fact"),
-        meaning="A display that is gone must not cost a stack of an hour.",
-        remedy="Call the callback where what it raises is caught.",
-        judge=_callback_may_raise,
-        after=("ZC301",),
-    ),
-    AcceptanceCheck(
-        code="ZC331",
-        title="The stack by bands never holds the whole stack",
-        requires=("R7", "R12"),
-        meaning=(
-            "300 frames, stacked in bands of 8 rows and as a whole in one child: the high-water mark of the memory, "
-            "what was held before taken off. Bands must take less than half of the stack (N, H, W, C) itself."
-        ),
-        remedy="Cut each frame's rows before they are put together.",
-        judge=_never_whole,
-        after=("ZC302",),
-    ),
-    AcceptanceCheck(
-        code="ZC332",
-        title="The memory of the stack by bands is bounded, whatever the number of frames",
-        requires=("R7", "R12"),
-        meaning=(
-            "Bands of a fixed height grow with the number of frames, and so does what they take: 839 frames of a "
-            "Seestar in bands of 64 rows take gigabytes. 30 and 300 frames are stacked, in bands as by default."
-        ),
-        remedy="Make bands lower, or cut them into blocks, where there are more frames.",
-        judge=_bounded,
-        after=("ZC302", "ZC331"),
     ),
 )

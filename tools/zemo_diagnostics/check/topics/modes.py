@@ -7,10 +7,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from ..zemosaic.jobs import InferredMode, header_value, infer_job, numpy_value, read_modes
-from ..zemosaic.mount_mode import Mode
-from .acceptance import AcceptanceCheck, Verdict, judged_by_cases
-from .lab import Lab, Skip
+from ...zemosaic.jobs import InferredMode, header_value, infer_job, numpy_value, read_modes
+from ...zemosaic.mount_mode import Mode
+from ..acceptance import AcceptanceCheck, Verdict, judged_by_cases
+from ..lab import Lab, Skip
 
 EQ, ALT_AZ, UNKNOWN = Mode.EQ.value, Mode.ALT_AZ.value, Mode.UNKNOWN.value
 FUNCTION = "_infer_group_eqmode"

@@ -6,9 +6,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from ..zemosaic.jobs import decide_job
-from .acceptance import AcceptanceCheck, Verdict, judged_by_cases
-from .lab import Lab, Skip
+from ...zemosaic.jobs import decide_job
+from ..acceptance import AcceptanceCheck, Verdict, judged_by_cases
+from ..lab import Lab, Skip
 
 _FUNCTIONS = ("summarize_eqmodes", "decide_global_altaz_cleanup", "decide_tile_altaz_cleanup")
 

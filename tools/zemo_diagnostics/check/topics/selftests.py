@@ -6,10 +6,10 @@ import ast
 from collections.abc import Iterator
 from typing import Any
 
-from ..zemosaic.jobs import batch_job, read_batch, selftests_job
-from ..zemosaic.runner import HOMES, SELFTESTS
-from .acceptance import AcceptanceCheck, Verdict, judged_by_cases
-from .lab import Lab, Skip, refuse_failure
+from ...zemosaic.jobs import batch_job, read_batch, selftests_job
+from ...zemosaic.runner import HOMES, SELFTESTS
+from ..acceptance import AcceptanceCheck, Verdict, judged_by_cases
+from ..lab import Lab, Skip, refuse_failure
 
 States = dict[str, dict[str, str]]
 

@@ -6,9 +6,9 @@ import ast
 from collections.abc import Collection
 from dataclasses import dataclass
 
-from ..zemosaic.runner import ALIGN_STACK, KAPPA, WORKER
-from .acceptance import AcceptanceCheck, Verdict, judged_by_cases
-from .lab import Lab, Skip
+from ...zemosaic.runner import ALIGN_STACK, KAPPA, WORKER
+from ..acceptance import AcceptanceCheck, Verdict, judged_by_cases
+from ..lab import Lab, Skip
 from .syntax_trees import Function, Sources, reached, read_sources, same, signature
 
 GRID_MODE = "grid_mode.py"

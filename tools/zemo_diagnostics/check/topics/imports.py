@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from ..zemosaic.child import Ending, Outcome
-from ..zemosaic.jobs import import_job
-from ..zemosaic.runner import ALIGN_STACK, WORKER
-from .acceptance import MOST_EVIDENCE, AcceptanceCheck, Verdict
-from .lab import Lab, Skip, refuse_failure
+from ...zemosaic.child import Ending, Outcome
+from ...zemosaic.jobs import import_job
+from ...zemosaic.runner import ALIGN_STACK, WORKER
+from ..acceptance import MOST_EVIDENCE, AcceptanceCheck, Verdict
+from ..lab import Lab, Skip, refuse_failure
 
 _LOG = ".log"
 _FONT_LIST = "home/fontlist"  # matplotlib's own cache
@@ -27,10 +27,12 @@ def _imported(lab: Lab, module: str) -> Outcome:
     return lab.ask(f"import {module}", import_job(module, guarded=False))
 
 
-def _comes_in(experiment: Callable[[Lab], Outcome]) -> Callable[[Lab], Verdict]:
+def _comes_in(module: str, experiment: Callable[[Lab], Outcome]) -> Callable[[Lab], Verdict]:
     """Make a judge of whether a module can be imported at all."""
 
     def judge(lab: Lab) -> Verdict:
+        if problem := lab.under_test.checkout.modules[module].problem:
+            return Verdict(False, problem.removesuffix("."))
         outcome = lab.once(experiment)
         if outcome.ending is Ending.IMPORT_FAILED and "is not there for the interpreter" in outcome.detail:
             raise Skip(outcome.detail)
@@ -99,7 +101,7 @@ CHECKS: tuple[AcceptanceCheck, ...] = (
         requires=("R15",),
         meaning="An import that raises, hangs, or ends the process is told with its reason; a missing package is none.",
         remedy="Import what is not always there where it is used, and catch that.",
-        judge=_comes_in(_stack_imported),
+        judge=_comes_in(ALIGN_STACK, _stack_imported),
     ),
     AcceptanceCheck(
         code="ZC502",
@@ -107,7 +109,7 @@ CHECKS: tuple[AcceptanceCheck, ...] = (
         requires=("R15",),
         meaning="As ZC501.",
         remedy="Import what is not always there where it is used, and catch that.",
-        judge=_comes_in(_worker_imported),
+        judge=_comes_in(WORKER, _worker_imported),
     ),
     AcceptanceCheck(
         code="ZC503",

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from ..machine.scratch import save_array
+from ...machine.scratch import save_array
 
 Array = npt.NDArray[Any]
 

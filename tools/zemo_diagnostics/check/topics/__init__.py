@@ -1,0 +1,1 @@
+"""The checks of the acceptance list, topic by topic, each with its experiments."""
