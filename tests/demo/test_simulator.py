@@ -11,6 +11,7 @@ from astropy.utils import iers
 
 from zemo_diagnostics.demo import simulator
 from zemo_diagnostics.demo.simulator import GRBG, Camera, Mount, Pose, Shot, Sky
+from zemo_diagnostics.zemosaic.mount_mode import Mode
 
 EMPTY_SKY = Sky(
     ra_deg=274.7, dec_deg=-13.79, radius_deg=0.1, stars_per_deg2=0.0, trails_per_frame=0.0, gradient=(0.0, 0.0)
@@ -146,7 +147,7 @@ def test_stars_turn_in_alt_az_frames_as_the_rate_predicts_and_not_in_equatorial_
     altitude, azimuth = altitude_azimuth_rad(hour_angle, SHOT.dec_deg)
     predicted = -15.041 / 6 * math.cos(math.radians(LATITUDE_DEG)) * math.cos(azimuth) / math.cos(altitude)
     for mode, expected in (("ALT_AZ", predicted), ("EQ", 0.0)):
-        mount = Mount(mode="EQ" if mode == "EQ" else "ALT_AZ", latitude_deg=LATITUDE_DEG, longitude_deg=-34.5678)
+        mount = Mount(mode=Mode(mode), latitude_deg=LATITUDE_DEG, longitude_deg=-34.5678)
         places = []
         for index in range(2):
             utc = start + timedelta(minutes=10 * index)
@@ -159,7 +160,7 @@ def test_stars_turn_in_alt_az_frames_as_the_rate_predicts_and_not_in_equatorial_
 
 def test_an_equatorial_mount_drifts_dithers_and_is_recentred() -> None:
     mount = Mount(
-        mode="EQ",
+        mode=Mode.EQ,
         latitude_deg=LATITUDE_DEG,
         longitude_deg=-34.5678,
         drift_px_per_min=(1.0, 0.0),

@@ -33,13 +33,16 @@ from zemo_diagnostics.phase3 import plan as phase3_plan
 from zemo_diagnostics.phase3.data import BEFORE
 from zemo_diagnostics.phase3.lock import LOCK_NAME, locked
 from zemo_diagnostics.phase3.tell import build_words, phase3_verdict
+from zemo_diagnostics.zemosaic.mount_mode import Mode
 
-EQ_TILE = SampleTile(mode="EQ", start_utc="2025-07-12T00:30:00", frames=3, folder="tile_eq")
-ALTAZ_TILE = SampleTile(mode="ALT_AZ", start_utc="2025-07-12T01:00:20", frames=3, folder="tile_altaz", cadence_s=240.0)
+EQ_TILE = SampleTile(mode=Mode.EQ, start_utc="2025-07-12T00:30:00", frames=3, folder="tile_eq")
+ALTAZ_TILE = SampleTile(
+    mode=Mode.ALT_AZ, start_utc="2025-07-12T01:00:20", frames=3, folder="tile_altaz", cadence_s=240.0
+)
 
 
 PIERCED_TILE = SampleTile(
-    mode="EQ", start_utc="2025-07-12T00:50:00", frames=4, folder="tile_pierced", kind="pierced", dither_px=0.0
+    mode=Mode.EQ, start_utc="2025-07-12T00:50:00", frames=4, folder="tile_pierced", kind="pierced", dither_px=0.0
 )
 
 

@@ -23,6 +23,7 @@ import numpy.typing as npt
 
 from zemo_diagnostics.demo import simulator
 from zemo_diagnostics.demo.simulator import Camera, Mount, Shape, Shot, Sky
+from zemo_diagnostics.zemosaic.mount_mode import Mode
 
 SITE_LATITUDE_DEG, SITE_LONGITUDE_DEG = 45.6789, -34.5678
 LOCAL_TIME_OFFSET = timedelta(hours=-2)
@@ -48,7 +49,7 @@ class SampleTile:
     half-width of the mount's random steps.
     """
 
-    mode: Literal["EQ", "ALT_AZ"]
+    mode: Mode
     start_utc: str
     frames: int = 4
     folder: str = ""
@@ -105,7 +106,7 @@ ODD_EQMODES: tuple[tuple[str, tuple[str, ...]], ...] = (
 def _odd_tiles() -> Iterator[SampleTile]:
     for minute, (label, cards) in enumerate(ODD_EQMODES):
         start = f"2025-07-12T03:{minute:02d}:00"
-        yield SampleTile(mode="EQ", start_utc=start, frames=1, object_name=f"EQMODE {label}", eqmode=cards)
+        yield SampleTile(mode=Mode.EQ, start_utc=start, frames=1, object_name=f"EQMODE {label}", eqmode=cards)
 
 
 # Tiles of one folder start at different seconds of a minute, and cadences are whole minutes: however many
@@ -114,13 +115,13 @@ SAMPLE_GROUPS: tuple[SampleGroup, ...] = (
     SampleGroup(
         name="eq_only",
         description="one equatorial tile: drift and dither, no rotation",
-        tiles=(SampleTile(mode="EQ", start_utc="2025-07-12T00:10:00", frames=8),),
+        tiles=(SampleTile(mode=Mode.EQ, start_utc="2025-07-12T00:10:00", frames=8),),
         shape=(192, 108),
     ),
     SampleGroup(
         name="altaz_only",
         description="one alt-az tile: the field turns by three degrees",
-        tiles=(SampleTile(mode="ALT_AZ", start_utc="2025-07-12T01:00:20", frames=6, cadence_s=180.0),),
+        tiles=(SampleTile(mode=Mode.ALT_AZ, start_utc="2025-07-12T01:00:20", frames=6, cadence_s=180.0),),
         shape=(192, 108),
     ),
     SampleGroup(
@@ -128,10 +129,10 @@ SAMPLE_GROUPS: tuple[SampleGroup, ...] = (
         description="a folder per tile, equatorial and alt-az in turn",
         tiles=(
             SampleTile(
-                mode="EQ", start_utc="2025-07-12T00:10:00", frames=4, folder="tile_01_eq", offset_deg=(0.0, 0.0)
+                mode=Mode.EQ, start_utc="2025-07-12T00:10:00", frames=4, folder="tile_01_eq", offset_deg=(0.0, 0.0)
             ),
             SampleTile(
-                mode="ALT_AZ",
+                mode=Mode.ALT_AZ,
                 start_utc="2025-07-12T01:00:20",
                 frames=4,
                 folder="tile_02_altaz",
@@ -139,10 +140,10 @@ SAMPLE_GROUPS: tuple[SampleGroup, ...] = (
                 cadence_s=180.0,
             ),
             SampleTile(
-                mode="EQ", start_utc="2025-07-13T00:10:00", frames=4, folder="tile_03_eq", offset_deg=(0.0, 0.2)
+                mode=Mode.EQ, start_utc="2025-07-13T00:10:00", frames=4, folder="tile_03_eq", offset_deg=(0.0, 0.2)
             ),
             SampleTile(
-                mode="ALT_AZ",
+                mode=Mode.ALT_AZ,
                 start_utc="2025-07-13T01:00:20",
                 frames=4,
                 folder="tile_04_altaz",
@@ -156,18 +157,18 @@ SAMPLE_GROUPS: tuple[SampleGroup, ...] = (
         name="mixed_one_folder",
         description="three pointings in one folder: equatorial, alt-az, and both with the alt-az frames first",
         tiles=(
-            SampleTile(mode="EQ", start_utc="2025-07-12T00:10:00"),
-            SampleTile(mode="ALT_AZ", start_utc="2025-07-12T01:00:20", offset_deg=(0.15, 0.0)),
-            SampleTile(mode="ALT_AZ", start_utc="2025-07-12T02:00:30", frames=2, offset_deg=(0.0, 0.2)),
-            SampleTile(mode="EQ", start_utc="2025-07-12T02:30:10", offset_deg=(0.0, 0.2)),
+            SampleTile(mode=Mode.EQ, start_utc="2025-07-12T00:10:00"),
+            SampleTile(mode=Mode.ALT_AZ, start_utc="2025-07-12T01:00:20", offset_deg=(0.15, 0.0)),
+            SampleTile(mode=Mode.ALT_AZ, start_utc="2025-07-12T02:00:30", frames=2, offset_deg=(0.0, 0.2)),
+            SampleTile(mode=Mode.EQ, start_utc="2025-07-12T02:30:10", offset_deg=(0.0, 0.2)),
         ),
     ),
     SampleGroup(
         name="no_eqmode",
         description="two pointings from firmware that writes no EQMODE: one turns, one does not",
         tiles=(
-            SampleTile(mode="ALT_AZ", start_utc="2024-07-12T01:00:20", cadence_s=180.0, firmware="2.76"),
-            SampleTile(mode="EQ", start_utc="2025-03-12T08:00:00", offset_deg=(0.15, 0.0), firmware="4.43"),
+            SampleTile(mode=Mode.ALT_AZ, start_utc="2024-07-12T01:00:20", cadence_s=180.0, firmware="2.76"),
+            SampleTile(mode=Mode.EQ, start_utc="2025-03-12T08:00:00", offset_deg=(0.15, 0.0), firmware="4.43"),
         ),
     ),
     SampleGroup(
@@ -179,17 +180,17 @@ SAMPLE_GROUPS: tuple[SampleGroup, ...] = (
     SampleGroup(
         name="npy_cache",
         description="float32 (H, W, 3) arrays on one grid, with NaN where a frame does not reach",
-        tiles=(SampleTile(mode="ALT_AZ", start_utc="2025-07-12T01:00:20", cadence_s=300.0),),
+        tiles=(SampleTile(mode=Mode.ALT_AZ, start_utc="2025-07-12T01:00:20", cadence_s=300.0),),
         form="npy",
     ),
     SampleGroup(
         name="hard",
         description="one tile with an all-zero frame, a constant frame and a frame of another shape among good ones",
         tiles=(
-            SampleTile(mode="EQ", start_utc="2025-07-12T00:10:00"),
-            SampleTile(mode="EQ", start_utc="2025-07-12T00:20:10", frames=1, kind="zero"),
-            SampleTile(mode="EQ", start_utc="2025-07-12T00:21:20", frames=1, kind="constant"),
-            SampleTile(mode="EQ", start_utc="2025-07-12T00:22:30", frames=1, kind="turned"),
+            SampleTile(mode=Mode.EQ, start_utc="2025-07-12T00:10:00"),
+            SampleTile(mode=Mode.EQ, start_utc="2025-07-12T00:20:10", frames=1, kind="zero"),
+            SampleTile(mode=Mode.EQ, start_utc="2025-07-12T00:21:20", frames=1, kind="constant"),
+            SampleTile(mode=Mode.EQ, start_utc="2025-07-12T00:22:30", frames=1, kind="turned"),
         ),
     ),
 )
@@ -205,7 +206,7 @@ PHASE3_SHAPE: Shape = (320, 180)
 
 
 def _two_by_two(
-    mode: Literal["EQ", "ALT_AZ"], folder: str, start_utc: str, overlap: float, center_deg: tuple[float, float]
+    mode: Mode, folder: str, start_utc: str, overlap: float, center_deg: tuple[float, float]
 ) -> Iterator[SampleTile]:
     """Give a mosaic of two by two pointings, a frame each, with one frame of the middle in between.
 
@@ -213,7 +214,7 @@ def _two_by_two(
     """
     start = datetime.fromisoformat(start_utc).replace(tzinfo=timezone.utc)
     angle = 0.0
-    if mode == "ALT_AZ":  # the frame's sides follow the horizon, and so must the pointings
+    if mode == Mode.ALT_AZ:  # the frame's sides follow the horizon, and so must the pointings
         middle = simulator.hour_angle_deg(start + timedelta(minutes=5), SITE_LONGITUDE_DEG, FIELD_RA_DEG)
         angle = math.radians(simulator.parallactic_angle_deg(SITE_LATITUDE_DEG, middle, FIELD_DEC_DEG))
     height, width = PHASE3_SHAPE
@@ -236,14 +237,14 @@ PHASE3_GROUP = SampleGroup(
     name="phase3",
     description="five tiles for master tiles before and after the patch: three equatorial, two alt-az",
     tiles=(
-        *_two_by_two("EQ", "tile_01_eq_wide", "2025-07-12T00:10:00", 0.075, (0.0, 0.0)),
-        SampleTile(mode="EQ", start_utc="2025-07-12T00:30:00", frames=7, folder="tile_02_eq_dithered"),
+        *_two_by_two(Mode.EQ, "tile_01_eq_wide", "2025-07-12T00:10:00", 0.075, (0.0, 0.0)),
+        SampleTile(mode=Mode.EQ, start_utc="2025-07-12T00:30:00", frames=7, folder="tile_02_eq_dithered"),
         SampleTile(
-            mode="ALT_AZ", start_utc="2025-07-12T01:00:20", frames=8, folder="tile_03_altaz_turning", cadence_s=720.0
+            mode=Mode.ALT_AZ, start_utc="2025-07-12T01:00:20", frames=8, folder="tile_03_altaz_turning", cadence_s=720.0
         ),
-        *_two_by_two("ALT_AZ", "tile_04_altaz_wide", "2025-07-12T02:30:20", 0.05, (0.0, 0.0)),
+        *_two_by_two(Mode.ALT_AZ, "tile_04_altaz_wide", "2025-07-12T02:30:20", 0.05, (0.0, 0.0)),
         SampleTile(
-            mode="EQ",
+            mode=Mode.EQ,
             start_utc="2025-07-12T00:50:00",
             frames=4,
             folder="tile_05_eq_pierced",
@@ -470,7 +471,7 @@ def npy_file(frame: npt.NDArray[np.float32]) -> bytes:
 def _eqmode_cards(tile: SampleTile) -> tuple[str, ...]:
     if tile.eqmode is not None:
         return tile.eqmode
-    return (eqmode_card("1" if tile.mode == "EQ" else "0"),) if tile.firmware == "4.70" else ()
+    return (eqmode_card("1" if tile.mode == Mode.EQ else "0"),) if tile.firmware == "4.70" else ()
 
 
 def _pixels(sky: Sky, camera: Camera, light: Light) -> npt.NDArray[np.uint16]:

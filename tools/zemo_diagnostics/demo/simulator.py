@@ -26,10 +26,11 @@ import math
 from dataclasses import dataclass, replace
 from datetime import datetime, timezone
 from functools import lru_cache
-from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
+
+from zemo_diagnostics.zemosaic.mount_mode import Mode
 
 FloatArray = npt.NDArray[np.float64]
 PlaneArray = npt.NDArray[np.float32]
@@ -108,7 +109,7 @@ class Mount:
     taken every ``dither_every`` frames; the drift starts anew with each recentring.
     """
 
-    mode: Literal["EQ", "ALT_AZ"]
+    mode: Mode
     latitude_deg: float
     longitude_deg: float
     camera_angle_deg: float = 0.0
@@ -188,7 +189,7 @@ def pose_at(mount: Mount, ra_deg: float, dec_deg: float, utc: datetime, elapsed_
     dither = (2.0 * _uniform(_stream((*key[:-1], step), _JITTER), 2) - 1.0) * mount.dither_px
     minutes = elapsed_s / 60.0 % mount.recentred_every_min
     angle = mount.camera_angle_deg
-    if mount.mode == "ALT_AZ":
+    if mount.mode == Mode.ALT_AZ:
         hour_angle = hour_angle_deg(utc, mount.longitude_deg, ra_deg)
         angle += parallactic_angle_deg(mount.latitude_deg, hour_angle, dec_deg)
     dx, dy = (minutes * rate + jump for rate, jump in zip(mount.drift_px_per_min, dither, strict=True))
