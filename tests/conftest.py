@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -13,6 +14,11 @@ from zemo_diagnostics.frames.tile_decoder import close_decoder
 ROOT = Path(__file__).resolve().parents[1]
 FIXTURES = ROOT / "fixtures"
 REAL_DATA = ROOT.parent / "shared" / "data"
+
+# A page is as wide as where there is no terminal, whoever runs the tests: readline, which pytest loads, gives its size
+# of the terminal to the processes that it starts, such as the workers of pytest-xdist.
+for size in ("COLUMNS", "LINES"):
+    os.environ.pop(size, None)
 
 # No example fails for being slow: as many tests run at once as there are cores.
 settings.register_profile("shared machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
