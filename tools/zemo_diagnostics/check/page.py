@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import textwrap
 from collections.abc import Sequence
 
@@ -18,6 +19,9 @@ fail, skip (with the reason), or crash, where the check itself went wrong. **Fai
 R1 to R15 are the [requirements](requirements.md); a *fact* is something that a released version was seen to do wrong.
 This page is made from the checks themselves.
 """
+
+# A name of ZeMosaic's, which Markdown would take for emphasis or a tag.
+_NAME = re.compile(r"(?<![\w`])([\w.]*_(?:<\w>|[\w.]*\w)(?:\([\w, ]*\))?)")
 
 _SHORTEST_LINE, _LONGEST_LINE = 40, 110
 
@@ -52,7 +56,5 @@ def checks_markdown() -> str:
 def _explained(check: AcceptanceCheck) -> str:
     """Explain one check."""
     after = f" Skipped where {' or '.join(check.after)} fails." if check.after else ""
-    return (
-        f"### {check.code}: {check.title}\n\n*{', '.join(check.requires)}.* {check.meaning}{after}\n\n"
-        f"**What to do:** {check.remedy}\n"
-    )
+    title, meaning, remedy = (_NAME.sub(r"`\1`", text) for text in (check.title, check.meaning, check.remedy))
+    return f"### {check.code}: {title}\n\n*{', '.join(check.requires)}.* {meaning}{after}\n\n**What to do:** {remedy}\n"

@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ...machine.scratch import save_array
+from ...wording import fraction
 from ...zemosaic.checkout import default_settings
 from ...zemosaic.jobs import (
     BuiltTile,
@@ -73,13 +74,19 @@ def _aligned(lab: Lab) -> Aligned:
     return Aligned(footprint, footprint.padded)
 
 
+_FOOTPRINTS = {
+    "wrong way round": ("what the frame covers is blanked: the footprint is taken the wrong way round",),
+    "not blanked": ("nothing is blanked: the stars' surroundings where the frame does not reach are made up",),
+}
+
+
 def _footprint_is_right(lab: Lab) -> Verdict:
     seen = lab.once(_aligned).footprint
     if seen.verdict == "not aligned":
         return Verdict(False, "the second frame is not aligned on the first")
-    within, outside = f"{seen.kept_within:.1%}", f"{seen.kept_outside:.1%}"
+    within, outside = fraction(seen.kept_within), fraction(seen.kept_outside)
     reason = f"of the pixels that the frame covers {within} survive, of the others {outside}"
-    return Verdict(seen.verdict == "right", reason, () if seen.verdict == "right" else (seen.verdict,))
+    return Verdict(seen.verdict == "right", reason, _FOOTPRINTS.get(seen.verdict, ()))
 
 
 def _canvas_stays(lab: Lab) -> Verdict:
@@ -88,7 +95,7 @@ def _canvas_stays(lab: Lab) -> Verdict:
         return Verdict(True, f"an aligned frame is of {SHAPE[0]} × {SHAPE[1]}, as it was")
     grown = f"{SHAPE[0]} × {SHAPE[1]} becomes {SHAPE[0] + rows} × {SHAPE[1] + columns}"
     part = 1 - SHAPE[0] * SHAPE[1] / ((SHAPE[0] + rows) * (SHAPE[1] + columns))
-    return Verdict(False, f"{grown}: {part:.0%} of it is padding")
+    return Verdict(False, f"{grown}: {fraction(part)} of it is padding")
 
 
 # -------------------------------------------------------------------------------------------------- master tiles
@@ -247,7 +254,7 @@ def _master(tile: BuiltTile) -> Path:
 def _light_of(tile: BuiltTile, what: str) -> Verdict:
     """Judge the light of a master."""
     light = _light(_master(tile))
-    reason = f"slope {light.slope:.2f} against the mean of {len(SHIFTS)} frames, {light.blank:.1%} of it blank"
+    reason = f"slope {light.slope:.2f} against the mean of {len(SHIFTS)} frames, {fraction(light.blank)} of it blank"
     if light.blank > MOST_BLANK:
         return Verdict(False, reason, (f"{what} is blank where all frames have light",))
     if not SLOPES[0] <= light.slope <= SLOPES[1]:
