@@ -48,8 +48,8 @@ Ask = Callable[..., Report]
 
 
 def gate(folder: Path, checkout: Path, python: str | None = None) -> Report:
-    zemosaic = open_zemosaic(checkout, python)
-    return run_gating(folder, GroupingOptions(), requested=True, say=lambda *_: None, zemosaic=zemosaic)
+    under_test = open_zemosaic(checkout, python)
+    return run_gating(folder, GroupingOptions(), requested=True, say=lambda *_: None, under_test=under_test)
 
 
 @pytest.fixture

@@ -27,9 +27,10 @@ from zemo_diagnostics.gating.data import (
     VersionRun,
     VersionTile,
 )
+from zemo_diagnostics.gating.gate import gate_tiles
 from zemo_diagnostics.gating.run import run_gating
 from zemo_diagnostics.gating.tell import tell
-from zemo_diagnostics.grouped_folder import GroupingOptions
+from zemo_diagnostics.grouped_folder import GroupingOptions, read_grouped
 from zemo_diagnostics.reports.document import Facts, Table
 from zemo_diagnostics.reports.report import Finding, Grouping, Level, Report, Source
 from zemo_diagnostics.zemosaic.mount_mode import Mode
@@ -157,6 +158,16 @@ def test_the_patch_by_the_table_is_the_patch_that_was_asked(fixtures: Path) -> N
             assert (decided.eqmode, decided.tile_enabled, decided.log_line) == (
                 tile.eqmode, tile.tile_enabled, tile.log_line,
             )  # fmt: skip
+
+
+def test_without_its_modules_the_patch_is_told_by_the_table(fixtures: Path) -> None:
+    for folder in ("mixed_by_tile", "odd_values", "no_eqmode"):
+        asked = gating_of(gate(fixtures / folder))
+        run = read_grouped(fixtures / folder, GroupingOptions(), quiet)
+        told = gate_tiles(run.tiles, None, requested=True)
+        tiles = tuple(replace(one, reason=two.reason) for one, two in zip(told.tiles, asked.tiles, strict=True))
+        assert replace(told, tiles=tiles, reason=asked.reason) == asked
+        assert told.reason.startswith("by the table of known versions")
 
 
 def test_before_the_patch_alt_az_frames_switch_the_cleanup_on(fixtures: Path) -> None:

@@ -36,7 +36,6 @@ PATCHED = {
     + "cpu_stack_kappa = _cpu_stack_kappa_fallback\n",
 }
 NEED_THE_MODULES = (
-    ("gating", FIXTURES / "eq_only"),
     ("kappa-parity", FIXTURES / "eq_only"),
     ("stack", FIXTURES / "eq_only", "-o", "../stack.fits"),
     ("phase3", FIXTURES / "eq_only", "-o", "../out"),
@@ -70,7 +69,7 @@ def run_in(folder: Path, *arguments: object, script: str = "tools/zemo_diag.py")
         capture_output=True,
         encoding="utf-8",
         cwd=folder,
-        env=os.environ | {"PYTHONIOENCODING": "utf-8"},
+        env=os.environ | {"PYTHONIOENCODING": "utf-8", "COLUMNS": "100"},
         check=False,
     )
 
@@ -90,6 +89,22 @@ def test_nothing_of_a_zemosaic_is_imported_and_one_sentence_says_so(tmp_path: Pa
     run_in(folder, "masters", FIXTURES / "hard")
     assert state(folder) == before
     assert list(tmp_path.iterdir()) == [folder]
+
+
+@pytest.mark.parametrize(
+    ("modules", "row"), [(BEFORE, "EQ      off    on"), (PATCHED, "EQ      off    off (UNKNOWN)  off (UNKNOWN)")]
+)
+def test_put_into_a_zemosaic_gating_asks_that_and_the_patch_is_told_by_the_table(
+    tmp_path: Path, modules: dict[str, str], row: str
+) -> None:
+    folder = checkout(tmp_path / "zemosaic", modules)
+    before = state(folder)
+    done = run_in(folder, "gating", FIXTURES / "mixed_by_tile")
+    assert done.returncode == 0, done.stderr
+    assert row in done.stdout
+    assert "functions under test: ZeMosaic zemosaic_worker.py" in done.stdout
+    assert "beside it" not in done.stdout
+    assert state(folder) == before
 
 
 def test_an_install_inside_a_zemosaic_has_modules_of_its_own(tmp_path: Path) -> None:

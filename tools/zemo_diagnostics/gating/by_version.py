@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from ..zemosaic.entries import Entry, EntryKind
-from ..zemosaic.jobs import InferredMode
+from ..zemosaic.jobs import DecidedRun, DecidedTile, InferredMode
 from ..zemosaic.under_test import UnderTest
 from ..zemosaic.versions import (
     BUNDLED,
@@ -19,12 +19,15 @@ from ..zemosaic.versions import (
     infer,
     is_seestar,
     run_of,
+    stated,
 )
 from .ask import INFERENCE, SEESTAR, Groups, ask_checkout, names_of
 from .data import CheckoutGating, Decided, VersionRun, VersionTile
 
 # What a checkout is called among the versions.
 THIS_ZEMOSAIC = "this ZeMosaic"
+
+_BY_TABLE = "by the table of known versions, since the patch itself is not beside the tool"
 
 GroupsByKind = Mapping[EntryKind, Groups]
 
@@ -53,6 +56,44 @@ def column_of(version: Version, groups: GroupsByKind, *, requested: bool) -> Col
     decided = {kind: [_by_table(version, run, group, i) for i, group in enumerate(groups[kind])] for kind in EntryKind}
     tiles = _tiles(version.name, decided)
     return Column(_version_run(version, run, version.name, _called(version)), tiles)
+
+
+def patch_by_table(groups: GroupsByKind, *, requested: bool) -> DecidedRun:
+    """Decide by the table as the patch does, where its modules are not beside the tool.
+
+    Parameters
+    ----------
+    groups : mapping of EntryKind to sequence of sequence of dict
+        The tiles' entries, of each kind.
+    requested : bool, keyword-only
+        Whether the user's settings ask for the alt-az cleanup.
+    """
+    run = _run_of(BUNDLED, groups, requested)
+    decided = decide_run(BUNDLED, run)
+    return DecidedRun(
+        eq=run.eq,
+        altaz=run.altaz,
+        unknown=run.unknown,
+        effective=decided.enabled,
+        reason=_BY_TABLE,
+        summary_line=decided.lines[0],
+        message=decided.lines[1] if len(decided.lines) > 1 else None,
+        tiles=tuple(_patched_tile(run, group, i) for i, group in enumerate(groups[EntryKind.PHASE_1])),
+    )
+
+
+def _patched_tile(run: Run, group: Sequence[Entry], tile_id: int) -> DecidedTile:
+    decision = decide(BUNDLED, group, run, tile_id)
+    value = None if decision.entry_index is None else stated(group[decision.entry_index], str(decision.key))
+    return DecidedTile(
+        enabled=decision.tile_enabled,
+        reason=_BY_TABLE,
+        mode=str(decision.mode),
+        entry_index=decision.entry_index,
+        key=decision.key,
+        value=None if value is None else str(value).strip(),
+        line=str(decision.line),
+    )
 
 
 def checkout_column(zemosaic: UnderTest, groups: GroupsByKind, *, requested: bool) -> tuple[Column, CheckoutGating]:

@@ -53,7 +53,7 @@ def command(
     from ..grouped_folder import GroupingOptions
     from ..progress import progress_bar
     from ..reports.outputs import check_output_paths, deliver
-    from ..zemosaic.under_test import open_zemosaic
+    from ..zemosaic.under_test import open_under_test
     from .run import run_gating
 
     check_output_paths(outputs, force=force)
@@ -63,7 +63,7 @@ def command(
             GroupingOptions(group_by, panel_deg, not no_split),
             requested=altaz_cleanup == "on",
             say=say,
-            zemosaic=open_zemosaic(zemosaic, python) if zemosaic else None,
+            under_test=open_under_test(zemosaic, python),
             version=version,
         )
     return deliver(report, form, outputs, force)

@@ -15,7 +15,7 @@ from ..zemosaic.mount_mode import Mode
 from ..zemosaic.under_test import UnderTest
 from ..zemosaic.versions import BEFORE, BUNDLED, KNOWN, Version, infer
 from .ask import ask_bundled
-from .by_version import Column, GroupsByKind, checkout_column, column_of
+from .by_version import Column, GroupsByKind, checkout_column, column_of, patch_by_table
 from .data import NOT_NAMED, FrameMode, ModeCounts, RunGating, ShapeFrames, TelescopeFrames, TileGating, VersionTile
 
 # What of an odd EQMODE is shown: a small number or a word. Longer text may be anything, a place among it.
@@ -24,7 +24,7 @@ _SHORT_VALUE = re.compile(r"[+-]?\d{1,6}(?:\.\d)?|[A-Za-z_ -]{1,12}")
 
 def gate_tiles(
     tiles: Sequence[Tile],
-    functions: UnderTest,
+    functions: UnderTest | None,
     *,
     requested: bool,
     zemosaic: UnderTest | None = None,
@@ -36,8 +36,8 @@ def gate_tiles(
     ----------
     tiles : sequence of Tile
         The run. In lines of logs its tiles are counted from 0, as ZeMosaic does.
-    functions : UnderTest
-        The tool's own.
+    functions : UnderTest or None
+        The tool's own; None where they are not beside it: then the table of versions says what the patch does.
     requested : bool, keyword-only
         Whether the user's settings ask for the alt-az cleanup.
     zemosaic : UnderTest, optional
@@ -51,7 +51,10 @@ def gate_tiles(
         The tool's own functions did not come to an end.
     """
     groups = _groups(tiles)
-    decided = ask_bundled(functions, groups[EntryKind.PHASE_1], requested=requested)
+    if functions is None:
+        decided = patch_by_table(groups, requested=requested)
+    else:
+        decided = ask_bundled(functions, groups[EntryKind.PHASE_1], requested=requested)
     before = column_of(BEFORE, groups, requested=requested).tiles
     columns, checkout = [], None
     if zemosaic is not None:

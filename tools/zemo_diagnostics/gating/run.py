@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from ..errors import InputError
 from ..findings.find import find
 from ..grouped_folder import GroupingOptions, read_grouped
 from ..progress import Say
@@ -11,7 +12,7 @@ from ..redaction import private_words
 from ..reports.environment import describe_environment
 from ..reports.redacted import redact_report
 from ..reports.report import JsonScalar, Part, Report, assemble
-from ..zemosaic.under_test import UnderTest
+from ..zemosaic.under_test import UnderTest, open_bundled
 from ..zemosaic.versions import Version, named
 from .data import RunGating
 from .gate import gate_tiles
@@ -29,7 +30,7 @@ def run_gating(
     *,
     requested: bool,
     say: Say,
-    zemosaic: UnderTest | None = None,
+    under_test: UnderTest | None = None,
     version: str | None = None,
 ) -> Report:
     """Report, for each tile of a folder, its mount mode and whether Phase 3 cleans it.
@@ -44,28 +45,30 @@ def run_gating(
         Whether the user's settings ask for the alt-az cleanup.
     say : callable, keyword-only
         Gets (what is being done, part done).
-    zemosaic : UnderTest, optional
-        A checkout whose functions are asked too.
+    under_test : UnderTest, optional
+        The tool's own functions, which are asked where it is not given; or a checkout, which is asked beside them.
     version : str, optional
         Name of the one known version that is told.
 
     Raises
     ------
     InputError
-        Where there is nothing to look at.
+        Where there is nothing to look at, or no functions to ask.
     ChildDiedError
         Where the tool's own functions did not come to an end.
     """
     run = read_grouped(folder, grouping, say)
     say("asking Phase 3", 0.0)
     only = named(version) if version else None
-    functions = run.functions
+    examined = under_test or open_bundled()
+    zemosaic = None if examined.bundled else examined
+    functions = _own_functions() if zemosaic else examined
     gating = gate_tiles(run.tiles, functions, requested=requested, zemosaic=zemosaic, only=only)
     part = gating_part(gating)
     report = assemble(
         "gating",
         run.source,
-        describe_environment(_under_test(functions, zemosaic)),
+        describe_environment(_told(examined, functions)),
         options=(*grouping.described(), ("altaz_cleanup", requested), *_named(only)),
         parts=(part,),
         findings=find(run.source, part),
@@ -73,9 +76,19 @@ def run_gating(
     return redact_report(report, private_words())
 
 
-def _under_test(functions: UnderTest, zemosaic: UnderTest | None) -> str:
+def _own_functions() -> UnderTest | None:
+    """Give the tool's own functions; None where the tool was put into a checkout, and they are not beside it."""
+    try:
+        return open_bundled()
+    except InputError:
+        return None
+
+
+def _told(examined: UnderTest, functions: UnderTest | None) -> str:
     """Say which functions are examined."""
-    return functions.told() if zemosaic is None else f"{zemosaic.told()}; beside it {functions.told()}"
+    if examined.bundled or functions is None:
+        return examined.told()
+    return f"{examined.told()}; beside it {functions.told()}"
 
 
 def _named(only: Version | None) -> tuple[tuple[str, JsonScalar], ...]:

@@ -501,6 +501,12 @@ def _stated(rule: Inference, entry: Any) -> Iterator[tuple[str, Any, Reading]]:
             yield f"{key}[EQMODE]", card(header, "EQMODE"), rule.header_reading
 
 
+def stated(entry: Any, key: str) -> Any:
+    """Give what stands in an entry at a key that `infer` named, such as ``"header[EQMODE]"``."""
+    name, _, within = key.partition("[")
+    return card(entry.get(name), within.rstrip("]")) if within else entry.get(name)
+
+
 def read(reading: Reading, value: Any) -> Mode | None:
     """Read a mode from one value; None where it says none."""
     if isinstance(value, str):
