@@ -104,6 +104,7 @@ def test_put_into_a_zemosaic_gating_asks_that_and_the_patch_is_told_by_the_table
     assert row in done.stdout
     assert "functions under test: ZeMosaic zemosaic_worker.py" in done.stdout
     assert "beside it" not in done.stdout
+    assert "what the patch does is told by the table of known versions" in " ".join(done.stdout.split())
     assert state(folder) == before
 
 

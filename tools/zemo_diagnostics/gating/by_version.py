@@ -96,7 +96,9 @@ def _patched_tile(run: Run, group: Sequence[Entry], tile_id: int) -> DecidedTile
     )
 
 
-def checkout_column(zemosaic: UnderTest, groups: GroupsByKind, *, requested: bool) -> tuple[Column, CheckoutGating]:
+def checkout_column(
+    zemosaic: UnderTest, groups: GroupsByKind, *, requested: bool, by_table: bool = False
+) -> tuple[Column, CheckoutGating]:
     """Ask a checkout for the modes of the tiles; its flags are those of the known version that it is like.
 
     Parameters
@@ -107,13 +109,15 @@ def checkout_column(zemosaic: UnderTest, groups: GroupsByKind, *, requested: boo
         The tiles' entries, of each kind.
     requested : bool, keyword-only
         Whether the user's settings ask for the alt-az cleanup.
+    by_table : bool, keyword-only
+        Whether the patch beside it is told by the table, which is then noted.
     """
     answers, version = ask_checkout(zemosaic, groups), zemosaic.version
     run = None if version is None else _run_of(version, groups, requested)
     decided = {kind: _by_answers(version, run, groups[kind], answers.modes.get(kind, ())) for kind in EntryKind}
     told = CheckoutGating(
         version=None if version is None else version.name,
-        notes=_notes(zemosaic),
+        notes=(*_notes(zemosaic), *([f"what the patch does is told {_BY_TABLE}"] if by_table else [])),
         how=answers.how,
         problem=answers.problem,
     )

@@ -56,12 +56,12 @@ def gate_tiles(
     else:
         decided = ask_bundled(functions, groups[EntryKind.PHASE_1], requested=requested)
     before = column_of(BEFORE, groups, requested=requested).tiles
-    columns, checkout = [], None
-    if zemosaic is not None:
-        column, checkout = checkout_column(zemosaic, groups, requested=requested)
-        columns.append(column)
     known = [only] if only else [] if zemosaic else KNOWN
-    columns += [column_of(version, groups, requested=requested) for version in known]
+    columns = [column_of(version, groups, requested=requested) for version in known]
+    checkout = None
+    if zemosaic is not None:
+        first, checkout = checkout_column(zemosaic, groups, requested=requested, by_table=functions is None)
+        columns.insert(0, first)
     return RunGating(
         tiles=tuple(
             _gate_tile(tile, decided.tiles[i], bool(before[i].decided.tile_enabled), _of_tile(columns, i))
