@@ -32,7 +32,8 @@ import zlib
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from enum import Enum
 from itertools import count, islice
 from numbers import Real
 from pathlib import Path
@@ -359,6 +360,35 @@ def log_run_cleanup(
 def log_tile_cleanup(decision: TileCleanupDecision, progress_callback: ProgressCallback | None = None) -> None:
     """Log the gating line of one tile (DEBUG_DETAIL)."""
     _emit(progress_callback, decision.log_line(), "DEBUG_DETAIL")
+
+
+class CleanupRule(str, Enum):
+    """What decides over the cleanup of a run's tiles, and how it is done.
+
+    Attributes
+    ----------
+    PATCHED
+        The patch: a tile is cleaned where the run cleans and the tile is alt-az.
+    RULE_ALONE
+        The rule before the patch: the run's flag goes to every tile, and is switched on where any frame is alt-az. The
+        cleanup itself is as it is meant.
+    BEFORE
+        What ZeMosaic did before the patch: that rule, and the footprint the wrong way round. For demonstrations, as the
+        one before.
+    NEVER
+        No tile is cleaned. For comparisons.
+    """
+
+    PATCHED = "patched"
+    RULE_ALONE = "rule_alone"
+    BEFORE = "before"
+    NEVER = "never"
+
+    def run_flag(self, decision: GlobalCleanupDecision, summary: EqmodeSummary) -> bool:
+        """Give the run's flag."""
+        if self is CleanupRule.NEVER:
+            return False
+        return decision.effective if self is CleanupRule.PATCHED else decision.requested or summary.contains_altaz
 
 
 # --------------------------------------------------------------------------------------- the alt-az cleanup
@@ -996,6 +1026,9 @@ class _AlignedStore:
 
 MAX_ALIGNMENT_RETRY_ATTEMPTS = 3
 
+# Groups of fewer frames are filled up to so many by the released versions; see `create_master_tile`.
+RELEASED_FEWEST_FRAMES = 5
+
 # What ZeMosaic can switch on and this project does not do: keyword, and what it means.
 _NOT_DONE_HERE = {
     "quality_crop_enabled": "the quality crop",
@@ -1042,6 +1075,8 @@ class _TileJob:
     progress_callback: ProgressCallback | None
     cancel: threading.Event | None
     read_fits: FitsReader | None = None
+    released_footprint: bool = False
+    unknown_is_zero: bool = False
 
     def log(self, message: str, level: str, percent: float | None = None) -> None:
         """Tell the callback."""
@@ -1087,6 +1122,7 @@ def create_master_tile(
     altaz_min_coverage_abs: float = AltazCleanupSettings.min_coverage_abs,
     altaz_min_coverage_frac: float = AltazCleanupSettings.min_coverage_frac,
     altaz_morph_open_px: int = AltazCleanupSettings.morph_open_px,
+    rule: CleanupRule = CleanupRule.PATCHED,
     progress_callback: ProgressCallback | None = None,
     tile_metadata: dict[str, Any] | None = None,
     cancel_event: threading.Event | None = None,
@@ -1117,6 +1153,10 @@ def create_master_tile(
         **This tile's** flag (`decide_tile_altaz_cleanup`). Mask propagation and cleanup happen only with it.
     altaz_* : optional
         Settings of the cleanup, see `AltazCleanupSettings`.
+    rule : CleanupRule
+        For demonstrations: under those of before the patch frames hold 0 where nothing is known, as ZeMosaic's Phase 1
+        leaves them; under ``BEFORE`` a tile that is cleaned has the footprint of its frames the wrong way round, so
+        that of every frame but the reference nothing is left.
     progress_callback : callable, optional
         ``progress_callback(message, percent_or_None, level)``.
     tile_metadata : dict, optional
@@ -1176,6 +1216,8 @@ def create_master_tile(
         progress_callback=progress_callback,
         cancel=cancel_event,
         read_fits=read_fits,
+        released_footprint=altaz_cleanup_enabled and rule is CleanupRule.BEFORE,
+        unknown_is_zero=rule in (CleanupRule.BEFORE, CleanupRule.RULE_ALONE),
     )
     return _built_or_failed(seestar_stack_group_info, job, {} if tile_metadata is None else tile_metadata)
 
@@ -1244,7 +1286,7 @@ def _build_master(
     header = _master_header(group, aligned, signal, job)
     path = _write_master(image, alpha, header, job, scratch)
     told.update(
-        stacked=aligned.store.stored,
+        stacked=len(aligned.placed),
         failed=_names(group, aligned.failed),
         unreadable=_names(group, aligned.unreadable),
         dropped=dropped,
@@ -1280,6 +1322,8 @@ def _align_group(group: Sequence[Mapping[str, Any]], job: _TileJob, scratch: Pat
             aligned.exposure_s += _exposure_s(entry, frame)
         message = f"MT_FRAMES tile={job.tile_id} placed={len(aligned.placed)} of={len(group)}"
         job.log(message, "DEBUG_DETAIL", 100.0 * (i + 1) / len(group))
+    if job.released_footprint:
+        _fill_up(aligned.store)
     return aligned
 
 
@@ -1288,8 +1332,9 @@ def _align_frame(
 ) -> None:
     """Place one frame by its stars, else by its WCS, and store it; note it as failed where neither tells."""
     reference, shape = aligned.reference, aligner.shape
+    pixels = _known(frame.pixels) if job.unknown_is_zero else frame.pixels
     if index == aligned.reference_index:
-        aligned.store.add(frame.pixels)
+        aligned.store.add(pixels)
         aligned.placed.append(index)
         return
     placement = aligner.find_placement(frame.pixels)
@@ -1303,9 +1348,20 @@ def _align_frame(
         job.log(f"MT_ALIGN_FAILED tile={job.tile_id}: {frame.name} cannot be placed on {reference.name}", "WARN")
         return
     propagate_mask_for_coverage = job.cleanup is not None
-    placed = align_stack.place_frame(frame.pixels, placement, shape, propagate_mask=propagate_mask_for_coverage)
-    aligned.store.add(placed)
+    placed = align_stack.place_frame(pixels, placement, shape, propagate_mask=propagate_mask_for_coverage)
+    aligned.store.add(np.full_like(placed, np.nan) if job.released_footprint else placed)
     aligned.placed.append(index)
+
+
+def _known(pixels: FloatArray) -> FloatArray:
+    """Give 0 for what is not known, as ZeMosaic's Phase 1 does; stars are searched before that."""
+    return np.where(np.isfinite(pixels), pixels, np.float32(0))
+
+
+def _fill_up(store: _AlignedStore) -> None:
+    """Repeat frames as the released versions do in small groups: copies that are aligned, of which nothing is left."""
+    while store.stored < RELEASED_FEWEST_FRAMES:
+        store.add(np.full(store.shape, np.nan, dtype=np.float32))
 
 
 def _load_reference(
@@ -1366,7 +1422,8 @@ def _cleaned(stacked: FloatArray, store: _AlignedStore, job: _TileJob) -> tuple[
     image, blanked_frac, applied = stacked, 0.0, False
     opaque: MaskArray | None = None
     if job.cleanup is not None and store.coverage is not None:
-        cleanup = clean_altaz_tile(stacked, store.coverage, store.stored, job.cleanup)
+        clean = _clean_on_padded_canvas if job.released_footprint else clean_altaz_tile
+        cleanup = clean(stacked, store.coverage, store.stored, job.cleanup)
         log_altaz_cleanup(cleanup, job.cleanup, job.progress_callback)
         image, applied = cleanup.image, cleanup.applied
         blanked_frac = float(np.count_nonzero(cleanup.blanked)) / cleanup.blanked.size
@@ -1380,6 +1437,23 @@ def _cleaned(stacked: FloatArray, store: _AlignedStore, job: _TileJob) -> tuple[
     seen = finite if image.ndim == 2 else finite.all(axis=2)
     alpha = (seen if opaque is None else seen & opaque).astype(np.uint8) * np.uint8(255)
     return image, alpha, blanked_frac, job.cleanup is not None and not applied
+
+
+def _clean_on_padded_canvas(
+    image: FloatArray, coverage: CountArray, frames_used: int, settings: AltazCleanupSettings
+) -> AltazCleanup:
+    """Clean as the released versions do: on a square of the frame's diagonal, so that the frame's own edge is one too.
+
+    What is around the frame there holds nothing, and is left out of the result.
+    """
+    height, width = coverage.shape
+    side = math.ceil(math.hypot(height, width))
+    top, left = (side - height) // 2, (side - width) // 2
+    around = ((top, side - height - top), (left, side - width - left))
+    frame = np.s_[top : top + height, left : left + width]
+    on_canvas = np.pad(image, (*around, (0, 0))[: image.ndim], constant_values=np.nan)
+    cleanup = clean_altaz_tile(on_canvas, np.pad(coverage, around), frames_used, settings)
+    return replace(cleanup, image=cleanup.image[frame], alpha=cleanup.alpha[frame], blanked=cleanup.blanked[frame])
 
 
 def _checked_for_signal(signal: MasterSignal, alpha: AlphaArray, job: _TileJob) -> AlphaArray:
@@ -1432,7 +1506,7 @@ def _zemosaic_cards(
         ("ZMT_ID", job.tile_id, "number of the master tile"),
         ("ZMT_NRAW", frames, "frames in the group"),
         ("HIERARCH ZMT_NALGN", len(aligned.placed), "frames aligned"),
-        ("HIERARCH MT_NFRAMES", aligned.store.stored, "frames stacked"),
+        ("HIERARCH MT_NFRAMES", len(aligned.placed), "frames stacked"),
         ("ZMT_NORM", job.norm, "normalisation"),
         ("ZMT_WGHT", job.weight, "weights"),
         ("ZMT_REJ", job.reject, "rejection"),
@@ -1555,7 +1629,7 @@ class Phase3Run:
 
     summary: EqmodeSummary
     decision: GlobalCleanupDecision
-    old_rule: bool
+    rule: CleanupRule
     tiles: tuple[MasterTileResult, ...]
 
 
@@ -1596,7 +1670,7 @@ def run_phase3_master_tiles(
     output_temp_dir: str | os.PathLike[str],
     *,
     altaz_cleanup_enabled: bool = False,
-    old_rule: bool = False,
+    rule: CleanupRule = CleanupRule.PATCHED,
     first_tile_id: int = 1,
     max_workers: int | None = None,
     memory_limit_bytes: int | None = None,
@@ -1616,8 +1690,8 @@ def run_phase3_master_tiles(
         Where the masters go. What killed processes left there is removed first.
     altaz_cleanup_enabled : bool
         What the user asked for.
-    old_rule : bool
-        Do as ZeMosaic did before the patch: hand what was asked for to every tile. For demonstrations.
+    rule : CleanupRule
+        What decides over each tile.
     first_tile_id : int
         Number of the first group. Groups that are tried again get the next free ones, in the order of the tiles that
         they come from, so that a run gives the same numbers however many tiles are built at a time.
@@ -1651,19 +1725,28 @@ def run_phase3_master_tiles(
     entries = [entry for group in groups for entry in group]
     summary = summarize_eqmodes(entries)
     decision = decide_global_altaz_cleanup(altaz_cleanup_enabled, summary)
-    if old_rule:
-        _emit(callback, summary.log_line(), "INFO")
-    else:
+    flag = rule.run_flag(decision, summary)
+    if rule is CleanupRule.PATCHED:
         log_run_cleanup(summary, decision, callback)
+    else:
+        _log_run_before(summary, flag and not decision.requested, callback)
     align_stack.require_phase3_extra()
     for name in remove_stale_scratch(output_temp_dir):
         _emit(callback, f"P3_SCRATCH: removed what a process that ended left behind: {name}", "INFO")
-    flag = decision.requested if old_rule else decision.effective
-    run = _TileRun(Path(output_temp_dir), flag, old_rule, callback, tile_options)
+    if rule is not CleanupRule.PATCHED:
+        tile_options = {**tile_options, "rule": rule}
+    run = _TileRun(Path(output_temp_dir), flag, rule, callback, tile_options)
     run.know(finished or {}, taken_ids, tile_callback)
     limit = memory_limit_bytes if memory_limit_bytes is not None else _free_memory_bytes()
     tiles = run.build_all(groups, first_tile_id, max_workers or os.cpu_count() or 1, limit)
-    return Phase3Run(summary, decision, old_rule, tiles)
+    return Phase3Run(summary, decision, rule, tiles)
+
+
+def _log_run_before(summary: EqmodeSummary, switched_on: bool, callback: ProgressCallback | None) -> None:
+    """Log what ZeMosaic logged of a run before the patch."""
+    _emit(callback, summary.log_line(), "INFO")
+    if switched_on:
+        _emit(callback, "AUTO_ALTaz_cleanup: enabled (contains_altaz=True, config_requested=False)", "INFO")
 
 
 class _TileRun:
@@ -1673,11 +1756,11 @@ class _TileRun:
         self,
         folder: Path,
         global_enabled: bool,
-        old_rule: bool,
+        rule: CleanupRule,
         callback: ProgressCallback | None,
         tile_options: dict[str, Any],
     ) -> None:
-        self._folder, self._global_enabled, self._old_rule = folder, global_enabled, old_rule
+        self._folder, self._global_enabled, self._rule = folder, global_enabled, rule
         self._callback, self._options = callback, tile_options
         self._cancel = threading.Event()
         self._waiting: deque[_Queued] = deque()
@@ -1731,8 +1814,9 @@ class _TileRun:
     def _build(self, queued: _Queued) -> _Outcome:
         """Gate one tile and build it, in a thread of the pool."""
         decision = decide_tile_altaz_cleanup(queued.tile_id, queued.group, self._global_enabled)
-        enabled = self._global_enabled if self._old_rule else decision.tile_enabled
-        if not self._old_rule:
+        gated = self._rule is CleanupRule.PATCHED
+        enabled = decision.tile_enabled if gated else self._global_enabled
+        if gated:
             log_tile_cleanup(decision, self._callback)
         told: dict[str, Any] = {}
         made, retry_groups = create_master_tile(

@@ -1,4 +1,4 @@
-"""Make the README's picture: tiles of ``zemo-diag phase3 --demo``, as the command draws them before and after."""
+"""Make the README's picture: tiles of ``zemo-diag phase3 --demo``, as the command draws them."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from zemo_diagnostics.masters.pictures import write_png
 ROOT = Path(__file__).resolve().parent.parent
 PICTURE = ROOT / "docs" / "images" / "phase3_demo.png"
 
-# Two tiles in equatorial mode: one that the old rule wipes, and one that loses an edge to it.
-TILES = (1, 2)
+# One tile in equatorial mode that the old rule wipes, and one in alt-az mode that the mask empties.
+TILES = (1, 3)
 
 
 def main() -> None:

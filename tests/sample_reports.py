@@ -48,7 +48,20 @@ from zemo_diagnostics.masters.data import (
     TileMaster,
 )
 from zemo_diagnostics.masters.run import masters_part
-from zemo_diagnostics.phase3.data import BEFORE, PATCHED, BuildPlan, RunPhase3, TileBuild, TilePhase3
+from zemo_diagnostics.phase3.data import (
+    BUNDLED_RULES,
+    ZEMOSAIC_RULES,
+    BuildOutcome,
+    BuildPlan,
+    PixelComparison,
+    Rule,
+    RuleFlag,
+    RunPhase3,
+    TileBuild,
+    TilePhase3,
+    build_outcome,
+    tile_verdict,
+)
 from zemo_diagnostics.phase3.run import phase3_part
 from zemo_diagnostics.reports.report import Environment, Finding, Grouping, Level, Part, Report, Source, Subject
 from zemo_diagnostics.zemosaic.checkout import Presence
@@ -459,7 +472,9 @@ def tile_master(tile_id: int = 1, **changes: object) -> TileMaster:
         shape=(1920, 1080, 3),
         verdict=MasterVerdict.FINE,
         cause="",
-        cards=MasterCards(tile_id, 20, 20, 18, says_alpha=True, by_zemosaic=True),
+        cards=MasterCards(
+            zmt_id=tile_id, frames_raw=20, frames_aligned=20, frames_stacked=18, says_alpha=True, by_zemosaic=True
+        ),
         pixels=2073600,
         blank_pixels=6221,
         valid_pixels=2067379,
@@ -483,7 +498,16 @@ def empty_master(tile_id: int = 2) -> TileMaster:
         tile_id,
         verdict=MasterVerdict.EMPTY,
         cause="the alt-az cleanup wrote NaN over all of it, or its frames held no signal",
-        cards=MasterCards(tile_id, 20, 20, 20, True, 0.0, True, True),
+        cards=MasterCards(
+            zmt_id=tile_id,
+            frames_raw=20,
+            frames_aligned=20,
+            frames_stacked=20,
+            says_empty=True,
+            valid_fraction=0.0,
+            says_alpha=True,
+            by_zemosaic=True,
+        ),
         blank_pixels=2073600,
         valid_pixels=0,
         finite=0,
@@ -599,7 +623,9 @@ def nasty_report(text: str = NASTY) -> Report:
     )
     report = parity_report(stacked, findings=found)
     parity = replace(report.result("parity"), memory_formula=text, memory_limit_source=text)
-    built = run_phase3(replace(tile_phase3(1), name=text, patched=tile_build(PATCHED, error=text, unreadable=(text,))))
+    built = run_phase3(
+        with_builds(replace(tile_phase3(1), name=text), patched=tile_build(error=text, unreadable=(text,)))
+    )
     return replace(
         report,
         source=replace(source(2, (file,)), folder=text),
@@ -614,10 +640,11 @@ def nasty_report(text: str = NASTY) -> Report:
     )
 
 
-def tile_build(rule: str = PATCHED, blank: float = 0.0, **changes: object) -> TileBuild:
+def tile_build(rule: Rule = Rule.PATCHED, blank: float = 0.0, **changes: object) -> TileBuild:
     base = TileBuild(
         file=f"{rule}/master_tile_001.fits",
-        cleanup_enabled=rule == BEFORE,
+        cleanup_enabled=rule is Rule.BEFORE,
+        outcome=BuildOutcome.KEPT,
         verdict=MasterVerdict.NEARLY if blank >= 0.9 else MasterVerdict.FINE,
         frames=6,
         stacked=6,
@@ -627,30 +654,44 @@ def tile_build(rule: str = PATCHED, blank: float = 0.0, **changes: object) -> Ti
         valid_pixels=round((1 - blank) * 100_000),
         medians=(812.3, 795.1, 79.96),
     )
-    return replace(base, **changes)  # type: ignore[arg-type]
+    build = replace(base, **changes)  # type: ignore[arg-type]
+    verdict = None if build.error else build.verdict
+    return replace(build, outcome=build_outcome(verdict, build.blank_fraction, build.one_frame))
 
 
 def tile_phase3(tile_id: int = 1, mode: str = "EQ", blank: tuple[float, float] = (0.97, 0.003)) -> TilePhase3:
     altaz = mode == "ALT_AZ"
-    return TilePhase3(
+    tile = TilePhase3(
         tile_id=tile_id,
         name=f"panel_{tile_id}",
         eqmode=mode,
         frames=6,
-        before_enabled=True,
-        patched_enabled=altaz,
-        before=tile_build(BEFORE, blank[0]),
-        patched=tile_build(PATCHED, blank[1], cleanup_enabled=altaz),
-        same_bytes=altaz,
+        flags=(RuleFlag(Rule.BEFORE, True), RuleFlag(Rule.PATCHED, altaz)),
         picture=f"pictures/tile_{tile_id:03d}.png",
     )
+    before = tile_build(Rule.BEFORE, blank[0], same_as=Rule.PATCHED if altaz else None)
+    return with_builds(tile, before=before, patched=tile_build(Rule.PATCHED, blank[1], cleanup_enabled=altaz))
+
+
+def with_builds(tile: TilePhase3, **builds: TileBuild | None) -> TilePhase3:
+    """Give a tile other masters, and what it then comes to."""
+    tile = replace(tile, **builds)  # type: ignore[arg-type]
+    return replace(tile, verdict=tile_verdict(tile.builds()))
 
 
 def run_phase3(*tiles: TilePhase3) -> RunPhase3:
     return RunPhase3(
         tiles=tiles,
-        rules=(BEFORE, PATCHED),
-        plan=BuildPlan(3, 2, 300 * MIB, 12 * GIB, "free memory", 90 * MIB, 75 * GIB),
+        rules=(Rule.BEFORE, Rule.PATCHED),
+        plan=BuildPlan(
+            masters=3,
+            at_a_time=2,
+            memory_bytes=300 * MIB,
+            memory_limit_bytes=12 * GIB,
+            memory_limit_source="free memory",
+            disk_bytes=90 * MIB,
+            disk_free_bytes=75 * GIB,
+        ),
         dry_run=False,
         summary_line="WORKER_EQMODE_SUMMARY: eq=6 altaz=6 unknown=0 total=12 contains_altaz=True",
         requested=True,
@@ -682,10 +723,84 @@ def phase3_report() -> Report:
     )
 
 
+def one_frame(frames: int, reference: str) -> dict[str, object]:
+    """What a build of one frame's light has beside its pixels."""
+    return {
+        "one_frame": OneFrame(frames=frames, scale=1 / frames, residual_ratio=0.0, compared=50_000),
+        "reference": reference,
+        "stacked": frames,
+    }
+
+
+def phase3_rules_report() -> Report:
+    """Three rules: what the mask loses, what the rule alone loses, and what both leave."""
+    names = tuple(RuleFlag(rule, True) for rule in (Rule.BEFORE, Rule.RULE_ALONE))
+    wide = replace(tile_phase3(1), flags=(*names, RuleFlag(Rule.PATCHED, False)))
+    wide = with_builds(
+        wide,
+        before=tile_build(Rule.BEFORE, 0.1, **one_frame(6, "Light_a.fit")),
+        rule_alone=tile_build(Rule.RULE_ALONE, 0.95, cleanup_enabled=True),
+        patched=tile_build(),
+    )
+    zeros: dict[str, object] = {"verdict": MasterVerdict.EMPTY, "valid_pixels": 0, "medians": (None, None, None)}
+    turning = replace(tile_phase3(2, "ALT_AZ"), flags=(*names, RuleFlag(Rule.PATCHED, True)))
+    turning = with_builds(
+        turning,
+        before=tile_build(Rule.BEFORE, 1.0, **zeros),
+        rule_alone=tile_build(Rule.RULE_ALONE, 0.025, cleanup_enabled=True, same_as=Rule.PATCHED),
+        patched=tile_build(Rule.PATCHED, 0.025, cleanup_enabled=True),
+    )
+    run = replace(run_phase3(wide, turning), rules=BUNDLED_RULES, built=5)
+    part = phase3_part(run)
+    return replace(phase3_report(), parts=(part,), findings=find(source(12, tiles=2), part))
+
+
+def phase3_zemosaic_report() -> Report:
+    """A ZeMosaic beside the patch: what it loses, pads, repeats, and how the pixels of a third tile compare."""
+    theirs: dict[str, object] = {"padding_fraction": 0.57, "wcs_shift_px": 578.0, "cleanup_enabled": True}
+    zeros: dict[str, object] = {"verdict": MasterVerdict.EMPTY, "valid_pixels": 0, "medians": (None, None, None)}
+    flags = (RuleFlag(Rule.ZEMOSAIC, True), RuleFlag(Rule.PATCHED, False))
+    light = one_frame(4, "Light_a.fit")
+    lost = with_builds(
+        replace(tile_phase3(1), flags=flags, zemosaic_unknown=True),
+        before=None,
+        zemosaic=tile_build(Rule.ZEMOSAIC, 0.1, **light, **theirs, frames=4, repeated_to=5, pointed=4),
+        patched=tile_build(),
+    )
+    empty = with_builds(
+        replace(tile_phase3(2), flags=flags, zemosaic_unknown=True),
+        before=None,
+        zemosaic=tile_build(Rule.ZEMOSAIC, 1.0, **zeros, **theirs),
+        patched=tile_build(),
+    )
+    alike = with_builds(
+        replace(
+            tile_phase3(3),
+            flags=tuple(RuleFlag(rule, False) for rule in (Rule.ZEMOSAIC, Rule.PATCHED)),
+            comparison=PixelComparison(
+                pixels=14_400, slope=1.053, constant=-438.0, median_difference=4.2, sky_noise=17.6
+            ),
+        ),
+        before=None,
+        zemosaic=tile_build(Rule.ZEMOSAIC, 0.0, padding_fraction=0.57, wcs_shift_px=578.0),
+        patched=tile_build(),
+    )
+    run = replace(
+        run_phase3(lost, empty, alike),
+        rules=ZEMOSAIC_RULES,
+        zemosaic="ZeMosaic git 271f109, like 2026-04; run by Python 3.11.7, named by --python",
+        settings="plain",
+        built=6,
+        copied=0,
+    )
+    part = phase3_part(run)
+    return replace(phase3_report(), parts=(part,), findings=find(source(12, tiles=3), part))
+
+
 def phase3_planned_report() -> Report:
     report = phase3_report()
     planned = report.result("phase3")
-    tiles = tuple(replace(tile, before=None, patched=None, picture=None) for tile in planned.tiles)
+    tiles = tuple(with_builds(replace(tile, picture=None), before=None, patched=None) for tile in planned.tiles)
     run = replace(planned, tiles=tiles, dry_run=True, built=0, copied=0)
     return replace(with_result(report, phase3=run), findings=())
 
@@ -695,9 +810,9 @@ def phase3_trouble_report() -> Report:
     failed = tile_build(file=None, verdict=None, pixels=0, blank_pixels=0, valid_pixels=0, medians=(), error="no space")
     retried = replace(tile_phase3(4), retry_of=1, frames=2, name="panel_1, frames of tile 1 again")
     tiles = (
-        replace(tile_phase3(1), patched=tile_build(not_placed=("a.fit", "b.fit"), dropped=("b.fit",), stacked=4)),
-        replace(tile_phase3(2), before=None, patched=failed),
-        replace(tile_phase3(3), before=None, patched=None),
+        with_builds(tile_phase3(1), patched=tile_build(not_placed=("a.fit", "b.fit"), dropped=("b.fit",), stacked=4)),
+        with_builds(tile_phase3(2), before=None, patched=failed),
+        with_builds(tile_phase3(3), before=None, patched=None),
         retried,
     )
     run = replace(run_phase3(*tiles), disk_full=True, no_pictures="pictures need Pillow")
@@ -774,6 +889,8 @@ SAMPLES = {
     "padded masters": padded_masters_report,
     "many masters": many_masters_report,
     "phase3": phase3_report,
+    "phase3 by rules": phase3_rules_report,
+    "phase3 of a checkout": phase3_zemosaic_report,
     "phase3 planned": phase3_planned_report,
     "phase3 in trouble": phase3_trouble_report,
     "check": check_report,

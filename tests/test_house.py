@@ -20,9 +20,6 @@ COMMANDS = {path.name for path in PACKAGE.iterdir() if path.is_dir() and path.na
 LARGEST_FOLDER = 20
 MANY_FIELDS = 5
 
-# Packages whose large dataclasses are still built by position, and their tests: this set only ever shrinks.
-YET_BY_POSITION = {"check", "masters", "phase3"}
-
 
 def imported(path: Path, root: Path = TOOLS) -> Iterator[str]:
     """Give the full name of every module that a file imports, also within functions and for types alone."""
@@ -101,7 +98,7 @@ def many_fields_by_position(text: str) -> list[str]:
 
 def test_what_has_many_fields_is_built_by_their_names() -> None:
     assert many_fields_by_position("@dataclass\nclass X:\n" + "".join(f"    f{i}: int\n" for i in range(5))) == ["X"]
-    sources = [path for path in files(ROOT) if ".venv" not in path.parts and not YET_BY_POSITION & set(path.parts)]
+    sources = [path for path in files(ROOT) if ".venv" not in path.parts]
     assert sources
     assert {path: found for path in sources if (found := many_fields_by_position(path.read_text("utf-8")))} == {}
 

@@ -100,19 +100,41 @@ def test_the_gating_lines_of_a_mixed_run(tmp_path: Path, monkeypatch: pytest.Mon
     ]
 
 
-@pytest.mark.parametrize("requested", [True, False])
-def test_the_old_rule_hands_what_was_asked_for_to_every_tile(
-    requested: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("rule", [worker.CleanupRule.RULE_ALONE, worker.CleanupRule.BEFORE])
+@pytest.mark.parametrize(
+    ("requested", "modes", "flag"),
+    [(True, (1, 0), True), (False, (1, 0), True), (True, (1,), True), (False, (1,), False)],
+)
+def test_the_old_rule_hands_one_flag_to_every_tile_and_switches_it_on_by_itself(
+    rule: worker.CleanupRule,
+    requested: bool,
+    modes: tuple[int, ...],
+    flag: bool,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     fake, log = use(FakeTile(), monkeypatch), Log()
-    groups = [entries(1), entries(0), entries(None)]
+    groups = [*(entries(mode) for mode in modes), entries(None)]
     run = worker.run_phase3_master_tiles(
-        groups, tmp_path, altaz_cleanup_enabled=requested, old_rule=True, progress_callback=log
+        groups, tmp_path, altaz_cleanup_enabled=requested, rule=rule, progress_callback=log
     )
-    assert fake.flags() == [requested] * 3
-    assert run.old_rule
-    assert [tile.eqmode for tile in run.tiles] == ["EQ", "ALT_AZ", "UNKNOWN"]
-    assert not log.matching("P3_ALTaz_GATING|ALTaz cleanup")
+    assert fake.flags() == [flag] * len(groups)
+    assert run.rule is rule
+    assert {call["rule"] for call in fake.calls.values()} == {rule}
+    assert not log.matching("P3_ALTaz_GATING|ALTaz cleanup ")
+    assert len(log.matching("AUTO_ALTaz_cleanup: enabled ")) == (flag and not requested)
+
+
+def test_never_cleans_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    fake, log = use(FakeTile(), monkeypatch), Log()
+    worker.run_phase3_master_tiles(
+        [entries(1), entries(0)],
+        tmp_path,
+        altaz_cleanup_enabled=True,
+        rule=worker.CleanupRule.NEVER,
+        progress_callback=log,
+    )
+    assert fake.flags() == [False, False]
 
 
 # ------------------------------------------------------------------------------------------------ retries, R6
@@ -361,25 +383,25 @@ def test_without_the_extra_the_run_says_so_before_it_starts(tmp_path: Path, monk
 # ------------------------------------------------------------------- what the old rule did to real coverage
 
 
+Rule = worker.CleanupRule
+Runs = dict[worker.CleanupRule, tuple[worker.Phase3Run, Log]]
+
+
 @pytest.fixture(scope="module")
-def both(tmp_path_factory: pytest.TempPathFactory) -> dict[bool, tuple[worker.Phase3Run, Log]]:
-    """The sample tiles, built with the old rule (True) and with the patch (False)."""
+def runs(tmp_path_factory: pytest.TempPathFactory) -> Runs:
+    """The sample tiles, built under each rule."""
     folder = tmp_path_factory.mktemp("phase3")
     write_group(PHASE3_GROUP, folder / "lights")
     tiles: dict[str, list[dict[str, Any]]] = {}
     for frame in scan_folder(folder / "lights").frames:
         tiles.setdefault(frame.path.parent.name, []).append(frame.entry)
     made = {}
-    for old_rule in (True, False):
+    for rule in (Rule.BEFORE, Rule.RULE_ALONE, Rule.PATCHED):
         log = Log()
         run = worker.run_phase3_master_tiles(
-            list(tiles.values()),
-            folder / f"old_{old_rule}",
-            altaz_cleanup_enabled=True,
-            old_rule=old_rule,
-            progress_callback=log,
+            list(tiles.values()), folder / rule.value, altaz_cleanup_enabled=True, rule=rule, progress_callback=log
         )
-        made[old_rule] = run, log
+        made[rule] = run, log
     return made
 
 
@@ -388,29 +410,29 @@ def blank_fraction(tile: worker.MasterTileResult) -> float:
     return float(np.mean(~np.isfinite(np.atleast_3d(image.T)).all(axis=2)))
 
 
-def test_the_sample_tiles_are_built_whole(both: dict[bool, tuple[worker.Phase3Run, Log]]) -> None:
-    for run, _ in both.values():
+def test_the_sample_tiles_are_built_whole(runs: Runs) -> None:
+    for run, _ in runs.values():
         assert [tile.eqmode for tile in run.tiles] == ["EQ", "EQ", "ALT_AZ", "ALT_AZ", "EQ"]
         assert [tile.stacked for tile in run.tiles] == [tile.frames for tile in run.tiles] == [5, 7, 8, 5, 4]
 
 
 def test_the_old_rule_blanks_an_equatorial_tile_and_the_patch_keeps_it(
-    both: dict[bool, tuple[worker.Phase3Run, Log]],
+    runs: Runs,
 ) -> None:
-    before, after = both[True][0].tiles[0], both[False][0].tiles[0]
+    before, after = runs[Rule.RULE_ALONE][0].tiles[0], runs[Rule.PATCHED][0].tiles[0]
     assert (before.cleanup_enabled, after.cleanup_enabled) == (True, False)
     assert blank_fraction(before) > 0.9
     assert blank_fraction(after) == 0.0
 
 
-def test_a_well_covered_equatorial_tile_survives_both(both: dict[bool, tuple[worker.Phase3Run, Log]]) -> None:
-    before, after = both[True][0].tiles[1], both[False][0].tiles[1]
+def test_a_well_covered_equatorial_tile_survives_both(runs: Runs) -> None:
+    before, after = runs[Rule.RULE_ALONE][0].tiles[1], runs[Rule.PATCHED][0].tiles[1]
     assert 0 < blank_fraction(before) < 0.1
     assert blank_fraction(after) == 0.0
 
 
-def test_the_ragged_corners_of_a_turning_tile_go_either_way(both: dict[bool, tuple[worker.Phase3Run, Log]]) -> None:
-    before, after = both[True][0].tiles[2], both[False][0].tiles[2]
+def test_the_ragged_corners_of_a_turning_tile_go_either_way(runs: Runs) -> None:
+    before, after = runs[Rule.RULE_ALONE][0].tiles[2], runs[Rule.PATCHED][0].tiles[2]
     assert before.cleanup_enabled
     assert after.cleanup_enabled
     for tile in (before, after):
@@ -421,18 +443,17 @@ def test_the_ragged_corners_of_a_turning_tile_go_either_way(both: dict[bool, tup
     assert Path(str(before.path)).read_bytes() == Path(str(after.path)).read_bytes()
 
 
-def test_the_old_rule_leaves_nothing_of_a_tile_full_of_holes(
-    both: dict[bool, tuple[worker.Phase3Run, Log]],
-) -> None:
-    (before_run, log), (after_run, _) = both[True], both[False]
-    assert before_run.tiles[4].is_empty
-    assert log.matching("MT_EMPTY_TILE tile=5 ")
-    assert not after_run.tiles[4].is_empty
-    assert blank_fraction(after_run.tiles[4]) < 0.2
+def test_missing_pixels_are_0_before_the_patch_and_unknown_with_it(runs: Runs) -> None:
+    before, after = (fits.getdata(runs[rule][0].tiles[4].path) for rule in (Rule.RULE_ALONE, Rule.PATCHED))
+    sky = np.nanmedian(after)
+    assert np.count_nonzero(before < 0.1 * sky) > 0.02 * before.size
+    assert np.count_nonzero(after < 0.1 * sky) == 0
+    assert np.isnan(before).mean() < 0.1  # a margin
+    assert 0.1 < np.isnan(after).mean() < 0.2
 
 
-def test_the_guard_saves_the_fourth_tile(both: dict[bool, tuple[worker.Phase3Run, Log]]) -> None:
-    for run, log in both.values():
+def test_the_guard_saves_the_fourth_tile(runs: Runs) -> None:
+    for run, log in (runs[Rule.RULE_ALONE], runs[Rule.PATCHED]):
         assert run.tiles[3].cleanup_enabled
         assert [tile.mask_dropped for tile in run.tiles] == [False, False, False, True, False]
         assert blank_fraction(run.tiles[3]) == 0.0
@@ -440,8 +461,31 @@ def test_the_guard_saves_the_fourth_tile(both: dict[bool, tuple[worker.Phase3Run
         assert len(log.matching("MT_PIPELINE: altaz_cleanup mask dropped: ")) == 1
 
 
-def test_every_log_line_of_a_cleaned_run_is_there(both: dict[bool, tuple[worker.Phase3Run, Log]]) -> None:
-    run, log = both[False]
+def test_the_released_footprint_leaves_the_reference_alone_or_nothing(runs: Runs) -> None:
+    run, log = runs[Rule.BEFORE]
+    assert [tile.is_empty for tile in run.tiles] == [False, False, True, False, False]  # of 8 frames
+    assert log.matching("MT_EMPTY_TILE tile=3 ")
+    for tile, frames in ((run.tiles[0], 5), (run.tiles[1], 7), (run.tiles[3], 5)):
+        master, header = np.moveaxis(fits.getdata(tile.path), 0, -1), fits.getheader(tile.path)
+        path = next(Path(str(tile.path)).parents[1].glob(f"lights/*/{header['ZMT_REF']}"))
+        reference = worker.load_frame({"path": str(path)}).pixels
+        kept = np.isfinite(master)
+        assert 0.85 < kept.mean() < 0.95  # the margin at the frame's own edge
+        np.testing.assert_allclose(master[kept] * frames, reference[kept], rtol=1e-6)
+
+
+def test_groups_that_are_too_small_are_filled_up(tmp_path: Path) -> None:
+    group = save_group(tmp_path, shifted_frames(3))
+    run = worker.run_phase3_master_tiles([group], tmp_path, altaz_cleanup_enabled=True, rule=Rule.BEFORE)
+    master = fits.getdata(run.tiles[0].path)
+    reference = worker.load_frame(group[1]).pixels
+    kept = np.isfinite(master)
+    assert run.tiles[0].stacked == 3
+    np.testing.assert_allclose(master[kept] * 5, np.moveaxis(reference, -1, 0)[kept], rtol=1e-6)
+
+
+def test_every_log_line_of_a_cleaned_run_is_there(runs: Runs) -> None:
+    run, log = runs[Rule.PATCHED]
     assert log.matching("WORKER_EQMODE_SUMMARY: eq=16 altaz=13 unknown=0 total=29 contains_altaz=True")
     assert len(log.matching("P3_ALTaz_GATING: tile_id=")) == len(run.tiles)
     assert len(log.matching("ALPHA_STATS: level=master_tile nonzero_frac=")) == 2

@@ -24,13 +24,13 @@ from PIL import Image
 import zemo_diag
 import zemosaic_worker as worker
 from tests.conftest import ROOT
-from tests.sample_reports import run_phase3, tile_build, tile_phase3
+from tests.sample_reports import run_phase3, tile_build, tile_phase3, with_builds
 from zemo_diagnostics.demo.sample_groups import PHASE3_GROUP, SampleTile, write_group
 from zemo_diagnostics.machine.core_packages import interpreter
 from zemo_diagnostics.masters.data import MasterVerdict
 from zemo_diagnostics.masters.pictures import BLANK_COLOR
 from zemo_diagnostics.phase3 import plan as phase3_plan
-from zemo_diagnostics.phase3.data import BEFORE
+from zemo_diagnostics.phase3.data import Rule, TileVerdict
 from zemo_diagnostics.phase3.lock import LOCK_NAME, locked
 from zemo_diagnostics.phase3.tell import build_words, phase3_verdict
 from zemo_diagnostics.zemosaic.mount_mode import Mode
@@ -115,21 +115,36 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> Ran:
     return Ran(None, tmp_path_factory.mktemp("demo") / "out", "--demo")
 
 
-def test_the_wiped_tile_is_shown_before_and_kept_after(demo: Ran) -> None:
+def outcomes(tile: dict[str, Any]) -> tuple[str, ...]:
+    """What each rule makes of a tile."""
+    return tuple(tile[rule]["outcome"] for rule in ("before", "rule_alone", "patched"))
+
+
+def test_what_each_rule_makes_of_the_five_tiles(demo: Ran) -> None:
     assert demo.code == 0
     assert [tile["eqmode"] for tile in demo.run["tiles"]] == ["EQ", "EQ", "ALT_AZ", "ALT_AZ", "EQ"]
-    wiped, dithered, turning, guarded, pierced = demo.run["tiles"]
-    assert (wiped["before"]["wiped"], wiped["patched"]["wiped"]) == (True, False)
-    assert wiped["before"]["blank_fraction"] > 0.9
-    assert wiped["patched"]["blank_fraction"] == 0
-    assert 0 < dithered["before"]["blank_fraction"] < 0.1
-    assert turning["same_bytes"]
+    wide, dithered, turning, guarded, pierced = demo.run["tiles"]
+    one = "one frame's light"
+    assert [outcomes(tile) for tile in demo.run["tiles"]] == [
+        (one, "wiped", "kept"),
+        (one, "kept", "kept"),
+        ("empty", "kept", "kept"),
+        (one, "kept", "kept"),
+        (one, "kept", "kept"),
+    ]
+    assert {tile["verdict"] for tile in demo.run["tiles"]} == {TileVerdict.SAVED.value}
+    assert [tile["before"]["one_frame"]["scale"] for tile in (wide, dithered, guarded, pierced)] == pytest.approx(
+        [1 / 5, 1 / 7, 1 / 5, 1 / 5], rel=1e-5
+    )
+    assert wide["rule_alone"]["blank_fraction"] > 0.9
+    assert wide["patched"]["blank_fraction"] == 0
+    assert 0 < dithered["rule_alone"]["blank_fraction"] < 0.1
+    assert (turning["rule_alone"]["same_as"], turning["before"]["same_as"]) == ("patched", None)
     assert 0.01 < turning["patched"]["blank_fraction"] < 0.2
     assert guarded["patched"]["mask_dropped"]
-    assert pierced["before"]["blank_fraction"] == 1
-    assert pierced["patched"]["blank_fraction"] < 0.2
-    assert sorted(set(demo.codes)) == ["ZD401", "ZD402", "ZD407"]
-    assert (demo.run["built"], demo.run["copied"], demo.run["kept"]) == (8, 2, 0)
+    assert 0 < pierced["patched"]["blank_fraction"] < 0.2
+    assert sorted(set(demo.codes)) == ["ZD401", "ZD402", "ZD407", "ZD413"]
+    assert (demo.run["built"], demo.run["copied"], demo.run["kept"]) == (13, 2, 0)
 
 
 def test_every_line_of_the_worker_is_in_the_log(demo: Ran) -> None:
@@ -137,6 +152,7 @@ def test_every_line_of_the_worker_is_in_the_log(demo: Ran) -> None:
     summary = "WORKER_EQMODE_SUMMARY: eq=16 altaz=13 unknown=0 total=29 contains_altaz=True"
     assert [line for line in log if line[2].startswith("WORKER_")] == [
         ("patched", "INFO", summary),
+        ("rule_alone", "INFO", summary),
         ("before", "INFO", summary),
     ]
     gating = [text for rule, level, text in log if (rule, level) == ("patched", "DEBUG_DETAIL") and "GATING" in text]
@@ -145,14 +161,14 @@ def test_every_line_of_the_worker_is_in_the_log(demo: Ran) -> None:
         for i, mode in enumerate(("EQ", "EQ", "ALT_AZ", "ALT_AZ", "EQ"), start=1)
     ]
     forms = [
-        r"ALPHA_STATS: level=master_tile nonzero_frac=\S+ min=\S+ max=\S+ shape=\(320, 180\)",
+        r"ALPHA_STATS: level=master_tile nonzero_frac=\S+ min=\S+ max=\S+ shape=\((320, 180|368, 368)\)",
         r"MT_PIPELINE: altaz_cleanup applied: masked_used=True mask2d_used=True mask2d_applied=\w+ threshold=0.001",
         r"MT_PIPELINE: lecropper_applied=\w+, quality_crop=False, altaz_cleanup=\w+, quality_gate=False, "
         r"salvage_mode=False",
     ]
     for form in forms:
-        assert {rule for rule, _, text in log if re.fullmatch(form, text)} == {"patched", "before"}, form
-    empty = r"MT_EMPTY_TILE tile=5 max_abs=\S+ std=\S+ valid_frac=0\.0000 alpha_frac=0\.0000 eps=1e-08"
+        assert {rule for rule, _, text in log if re.fullmatch(form, text)} == {"patched", "rule_alone", "before"}, form
+    empty = r"MT_EMPTY_TILE tile=3 max_abs=0 std=0 valid_frac=\S+ alpha_frac=\S+ eps=1e-08"
     assert [rule for rule, _, text in log if re.fullmatch(empty, text)] == ["before"]
 
 
@@ -164,10 +180,11 @@ def test_masters_tells_the_two_folders_apart(demo: Ran) -> None:
 def test_the_picture_shows_both_alike(demo: Ran) -> None:
     assert sorted(path.name for path in (demo.out / "pictures").iterdir()) == [f"tile_00{i}.png" for i in range(1, 6)]
     picture = np.asarray(Image.open(demo.out / "pictures" / "tile_001.png"))
-    left, right = picture[:320, :192], picture[:320, 192:]
-    blank = [float(np.mean((half == BLANK_COLOR).all(axis=2))) for half in (left, right)]
-    assert blank[0] > 0.7
-    assert blank[1] == 0
+    thirds = picture[:320, 8:188], picture[:320, 196:376], picture[:320, 384:564]
+    blank = [float(np.mean((third == BLANK_COLOR).all(axis=2))) for third in thirds]
+    assert 0.05 < blank[0] < 0.15
+    assert blank[1] > 0.9
+    assert blank[2] == 0
 
 
 def test_nothing_private_is_left_in_what_people_attach(demo: Ran, capsys: pytest.CaptureFixture[str]) -> None:
@@ -188,7 +205,7 @@ def test_an_equatorial_run_warns_once_and_cleans_nothing(tmp_path: Path) -> None
     assert [line for line in ran.log() if line[1] == "WARN"] == [("patched", "WARN", warning)]
     assert [(t["patched"]["cleanup_enabled"], t["patched"]["blank_pixels"]) for t in ran.run["tiles"]] == [(False, 0)]
     assert ran.run["log_message"] == warning
-    assert list((ran.out / "before").iterdir()) == []
+    assert not (ran.out / "before").exists()
     assert (ran.code, ran.run["tiles"][0]["before"]) == (0, None)
 
 
@@ -199,7 +216,13 @@ def test_before_the_patch_all_tiles_are_cleaned_where_one_is_alt_az_whatever_was
     assert [tile["before"]["cleanup_enabled"] for tile in ran.run["tiles"]] == [True, True]
     assert [tile["patched"] for tile in ran.run["tiles"]] == [None, None]
     off = Ran(lights, tmp_path / "off", "--altaz-cleanup", "off", "--only", "before")
-    assert [tile["before"]["cleanup_enabled"] for tile in off.run["tiles"]] == [True, True]
+    assert [tile["before"]["cleanup_enabled"] for tile in off.run["tiles"]] == [True, True]  # by itself: one is alt-az
+    switched = "AUTO_ALTaz_cleanup: enabled (contains_altaz=True, config_requested=False)"
+    assert ("before", "INFO", switched) in off.log()
+    never = Ran(lights, tmp_path / "never", "--altaz-cleanup", "never")
+    builds = [tile[rule] for tile in never.run["tiles"] for rule in ("before", "rule_alone", "patched")]
+    assert not any(build["cleanup_enabled"] for build in builds)
+    assert (never.run["built"], never.run["copied"]) == (2, 4)
 
 
 def test_the_options_reach_the_masters_and_the_frames_are_only_read(lights: Path, tmp_path: Path) -> None:
@@ -218,7 +241,7 @@ def test_a_dry_run_tells_the_plan_and_writes_nothing(
     before = state_of(tmp_path)
     code = zemo_diag.run(["phase3", str(lights), "-o", str(tmp_path / "out"), "--dry-run", "--format", "json"])
     run = json.loads(capsys.readouterr().out)["results"]["phase3"]
-    assert (code, run["dry_run"], run["plan"]["masters"]) == (0, True, 3)
+    assert (code, run["dry_run"], run["plan"]["masters"]) == (0, True, 5)
     assert 0 < run["plan"]["disk_bytes"] < run["plan"]["disk_free_bytes"]
     assert 0 < run["plan"]["memory_bytes"] < run["plan"]["memory_limit_bytes"]
     assert state_of(tmp_path) == before
@@ -315,7 +338,7 @@ def test_one_rule_built_again_still_draws_both(lights: Path, tmp_path: Path) -> 
     pictures = {path.name: path.read_bytes() for path in (first.out / "pictures").iterdir()}
     (first.out / "patched" / "master_tile_002.fits").unlink()
     again = Ran(lights, first.out, "--only", "patched")
-    assert [(tile["before"], tile["same_bytes"]) for tile in again.run["tiles"]] == [(None, False)] * 2
+    assert [(tile["before"], tile["rule_alone"]) for tile in again.run["tiles"]] == [(None, None)] * 2
     assert {path.name: path.read_bytes() for path in (first.out / "pictures").iterdir()} == pictures
 
 
@@ -329,10 +352,11 @@ def test_the_picture_of_a_tile_that_is_gone_goes_too(lights: Path, tmp_path: Pat
 
 def test_dead_lights_are_not_called_wiped() -> None:
     zeros: dict[str, Any] = {"verdict": MasterVerdict.EMPTY, "valid_pixels": 100_000, "medians": (None, None, None)}
-    dead = replace(tile_phase3(3), before=tile_build(BEFORE, 1.0, **zeros), patched=tile_build(blank=1.0, **zeros))
+    builds = {"before": tile_build(Rule.BEFORE, 1.0, **zeros), "patched": tile_build(blank=1.0, **zeros)}
+    dead = with_builds(tile_phase3(3), **builds)
     cleaned = replace(tile_phase3(4, "ALT_AZ", (0.95, 0.95)))
     verdict = phase3_verdict(run_phase3(tile_phase3(1), dead, cleaned))
-    assert verdict == "3 tiles; wiped before the patch: 2, wiped after it: 1, empty under both rules: 1"
+    assert verdict == "3 tiles; lost before the patch: 2, lost with the patch: 1, empty under all rules: 1"
     assert dead.patched is not None
     assert build_words(dead.patched) == "empty, 100 % blank"
 
@@ -347,19 +371,19 @@ def test_force_builds_beside_what_is_there(lights: Path, tmp_path: Path) -> None
 
 def test_a_second_run_keeps_what_is_finished(lights: Path, tmp_path: Path) -> None:
     first = Ran(lights, tmp_path / "out")
-    assert (first.run["built"], first.run["copied"], first.run["kept"]) == (3, 1, 0)
+    assert (first.run["built"], first.run["copied"], first.run["kept"]) == (5, 1, 0)
     made = {name: when for name, when in state_of(first.out).items() if name.endswith(".fits")}
     again = Ran(lights, tmp_path / "out")
-    assert (again.run["built"], again.run["copied"], again.run["kept"]) == (0, 0, 4)
+    assert (again.run["built"], again.run["copied"], again.run["kept"]) == (0, 0, 6)
     assert again.run["tiles"] == first.run["tiles"]
     assert {name: when for name, when in state_of(first.out).items() if name.endswith(".fits")} == made
     os.utime(next((lights / "tile_altaz").iterdir()))
-    (first.out / "before" / "master_tile_002.fits").unlink()
+    (first.out / "rule_alone" / "master_tile_002.fits").unlink()
     third = Ran(lights, tmp_path / "out")
-    assert (third.run["built"], third.run["copied"], third.run["kept"]) == (2, 1, 1)
+    assert (third.run["built"], third.run["copied"], third.run["kept"]) == (3, 1, 2)
     (first.out / "patched" / "master_tile_001.fits").unlink()
     fourth = Ran(lights, tmp_path / "out")
-    assert (fourth.run["built"], fourth.run["copied"], fourth.run["kept"]) == (1, 1, 2)
+    assert (fourth.run["built"], fourth.run["copied"], fourth.run["kept"]) == (1, 1, 4)
 
 
 def test_other_options_are_refused_and_force_builds_them_anew(
@@ -450,20 +474,21 @@ def test_frames_of_elsewhere_go_to_a_retry_tile_of_the_same_mode(tmp_path: Path)
     assert (retried["retry_of"], retried["eqmode"], retried["frames"]) == (2, "EQ", 1)
     assert (retried["before"]["cleanup_enabled"], retried["patched"]["cleanup_enabled"]) == (True, False)
     assert {"ZD405", "ZD408"} <= set(ran.codes)
-    assert Ran(tmp_path / "lights", tmp_path / "out").run["kept"] == 6
+    assert Ran(tmp_path / "lights", tmp_path / "out").run["kept"] == 9
 
 
 def test_a_tile_whose_number_was_a_retrys_is_built_and_its_loss_is_shown(tmp_path: Path) -> None:
     lights = write_lights(tmp_path / "lights", ALTAZ_TILE, EQ_TILE, astray(EQ_TILE, 2))
     first = Ran(lights, tmp_path / "out")
     assert [(tile["tile_id"], tile["retry_of"]) for tile in first.run["tiles"]] == [(1, None), (2, None), (3, 2)]
-    write_lights(lights, PIERCED_TILE)
+    added = replace(EQ_TILE, start_utc="2025-07-12T00:50:00", folder="tile_new")
+    write_lights(lights, added)
     again, fresh = Ran(lights, tmp_path / "out"), Ran(lights, tmp_path / "fresh")
     assert outcome(again) == outcome(fresh)
-    assert (again.run["kept"], fresh.run["kept"]) == (6, 0)
+    assert (again.run["kept"], fresh.run["kept"]) == (9, 0)
     tile, retry = again.run["tiles"][2:4]
-    assert (tile["tile_id"], tile["retry_of"], tile["name"]) == (3, None, PIERCED_TILE.folder)
-    assert (tile["before"]["wiped"], tile["patched"]["wiped"]) == (True, False)
+    assert (tile["tile_id"], tile["retry_of"], tile["name"]) == (3, None, added.folder)
+    assert (tile["before"]["outcome"], tile["patched"]["outcome"]) == ("one frame's light", "kept")
     assert (retry["tile_id"], retry["retry_of"]) == (4, 2)
 
 
@@ -496,7 +521,7 @@ def test_a_full_disk_ends_the_run_and_the_next_one_goes_on(
     assert sorted(path.name for path in (ran.out / "patched").iterdir()) == ["master_tile_001.fits"]
     monkeypatch.undo()
     again = Ran(lights, tmp_path / "out")
-    assert (again.code, again.run["kept"], again.run["built"]) == (0, 1, 2)
+    assert (again.code, again.run["kept"], again.run["built"]) == (0, 1, 4)
 
 
 def test_one_failing_tile_is_an_error_and_the_others_are_built(
@@ -511,7 +536,7 @@ def test_one_failing_tile_is_an_error_and_the_others_are_built(
 
     monkeypatch.setattr(worker, "_align_group", fail)
     ran = Ran(lights, tmp_path / "out")
-    assert (ran.code, ran.codes) == (1, ["ZD404", "ZD402"])
+    assert (ran.code, ran.codes) == (1, ["ZD404", "ZD413", "ZD402"])
     assert ran.run["tiles"][0]["patched"]["error"] == "something odd"
     assert sorted(path.name for path in (ran.out / "patched").iterdir()) == ["master_tile_002.fits"]
 
@@ -555,7 +580,7 @@ def test_a_killed_run_leaves_whole_masters_and_the_next_one_goes_on(lights: Path
     assert [name for name in left if name.endswith(".fits")] == ["master_tile_001.fits"]
     assert any(name.startswith(".phase3_scratch") for name in left)
     again = Ran(lights, out)
-    assert (again.code, again.run["kept"], again.run["built"], again.run["copied"]) == (0, 1, 2, 1)
+    assert (again.code, again.run["kept"], again.run["built"], again.run["copied"]) == (0, 1, 4, 1)
     assert sorted(path.name for path in (out / "patched").iterdir()) == ["master_tile_001.fits", "master_tile_002.fits"]
 
 
@@ -626,7 +651,11 @@ def test_the_last_lines_say_where_everything_is(
     monkeypatch.chdir(tmp_path)
     assert zemo_diag.run(["phase3", lights.name, "-o", "out"]) == 0
     masters, pictures, log = (str(Path("out", name)) for name in ("before", "pictures", "phase3.log"))
-    said = [f"Masters: {masters}, {Path('out', 'patched')}", f"Pictures: {pictures}", f"Log: {log}"]
+    said = [
+        f"Masters: {masters}, {Path('out', 'rule_alone')}, {Path('out', 'patched')}",
+        f"Pictures: {pictures}",
+        f"Log: {log}",
+    ]
     assert capsys.readouterr().err.splitlines()[-3:] == said
     assert zemo_diag.run(["phase3", lights.name, "-o", "out", "--only", "before"]) == 0
     assert capsys.readouterr().err.splitlines()[-3:] == [f"Masters: {masters}", *said[1:]]

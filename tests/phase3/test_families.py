@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from zemo_diagnostics.phase3.families import families_of, is_complete, renumbered
-from zemosaic_worker import MasterTileResult
+from zemo_diagnostics.phase3.results import TileResult
 
 
-def result(number: int, retry_of: int | None = None, again: tuple[int, ...] = (), path: str | None = "a") -> Any:
-    return MasterTileResult(
+def result(number: int, retry_of: int | None = None, again: tuple[int, ...] = (), path: str | None = "a") -> TileResult:
+    return TileResult(
         tile_id=number, path=path, eqmode="EQ", cleanup_enabled=False, frames=3, retry_of=retry_of, retry_tile_ids=again
     )
 

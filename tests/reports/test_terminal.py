@@ -250,7 +250,7 @@ Findings
       to do: Build your mosaics with a ZeMosaic that has the patch.
 
 Verdict
-  ! warning  2 tiles; wiped before the patch: 1, wiped after it: 0; 1 warning
+  ! warning  2 tiles; lost before the patch: 1, lost with the patch: 0; 1 warning
 """
 
 PHASE3_60_FROM_LINE_7 = """\
@@ -290,8 +290,8 @@ Findings
         patch.
 
 Verdict
-  ! warning  2 tiles; wiped before the patch: 1, wiped after
-      it: 0; 1 warning
+  ! warning  2 tiles; lost before the patch: 1, lost with
+      the patch: 0; 1 warning
 """
 
 

@@ -24,7 +24,7 @@ class MasterVerdict(str, Enum):
     EMPTY = "empty"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class MasterCards:
     """What a master's header says; None where it does not.
 
@@ -252,7 +252,7 @@ class OneFrame:
         return self.frames >= LEAST_FRAMES and self.residual_ratio < ONE_FRAME_RESIDUAL
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class TileMaster:
     """One master tile, measured.
 

@@ -187,9 +187,9 @@ def stretch(image: Pixels, limits: Sequence[Limits] | None = None) -> Rgb:
     return rgb
 
 
-def side_by_side(left: Labelled, right: Labelled) -> Rgb:
-    """Lay two pictures beside each other, such as before and after, each with its label under it."""
-    return _laid_out((left, right), columns=2)
+def side_by_side(*pictures: Labelled) -> Rgb:
+    """Lay pictures beside each other, such as before and after, each with its label under it."""
+    return _laid_out(pictures, columns=len(pictures))
 
 
 def contact_sheet(pictures: Sequence[Labelled]) -> Rgb:

@@ -36,7 +36,7 @@ SIGMA_PER_MAD = 1.4826
 Counts = NDArray[np.int64]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class MasterPixels:
     """What the pixels of a master hold; see `results_masters.TileMaster` for each."""
 

@@ -10,19 +10,17 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from dataclasses import replace
 from itertools import count
-from typing import Any
 
-Results = dict[int, Any]  # of the worker (`MasterTileResult`), by their numbers
-Families = dict[int, Results]  # by the number of the tile in the run; in each the tile comes first
+from .results import Families, Results, TileResult
 
 
-def families_of(results: Mapping[int, Any]) -> Families:
+def families_of(results: Mapping[int, TileResult]) -> Families:
     """Sort results by the tiles of the run that they go back to."""
     roots = [number for number, result in results.items() if result.retry_of is None]
     return {root: {number: results[number] for number in _members(root, results)} for root in sorted(roots)}
 
 
-def _members(number: int, results: Mapping[int, Any]) -> list[int]:
+def _members(number: int, results: Mapping[int, TileResult]) -> list[int]:
     """Give a tile's number and those of its retries, and theirs, as far as they are there."""
     members = [number]
     for member in members:
@@ -30,21 +28,20 @@ def _members(number: int, results: Mapping[int, Any]) -> list[int]:
     return members
 
 
-def is_complete(family: Mapping[int, Any]) -> bool:
+def is_complete(family: Mapping[int, TileResult]) -> bool:
     """Tell whether a tile and all its retries are built."""
     built = {number for number, result in family.items() if result.path is not None}
     return bool(family) and all({number, *result.retry_tile_ids} <= built for number, result in family.items())
 
 
-def root_of(result: Any, results: Mapping[int, Any]) -> int:
+def root_of(result: TileResult, results: Mapping[int, TileResult]) -> int:
     """Find the tile of the run that a retry goes back to."""
     while result.retry_of is not None:
         result = results[result.retry_of]
-    number: int = result.tile_id
-    return number
+    return result.tile_id
 
 
-def renumbered(families: Mapping[int, Results], tiles: int, taken: Collection[int]) -> dict[int, dict[int, Any]]:
+def renumbered(families: Mapping[int, Results], tiles: int, taken: Collection[int]) -> dict[int, Results]:
     """Give each result the number that a run from scratch would give it; its path stays.
 
     Parameters
@@ -79,7 +76,7 @@ def renumbered(families: Mapping[int, Results], tiles: int, taken: Collection[in
     }
 
 
-def _numbered(result: Any, numbers: Mapping[int, int]) -> Any:
+def _numbered(result: TileResult, numbers: Mapping[int, int]) -> TileResult:
     """Put new numbers into a result."""
     return replace(
         result,

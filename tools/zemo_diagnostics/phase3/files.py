@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ..errors import OutputError
-from .data import RULES
+from .data import RULES, Rule
 
 PICTURES_NAME = "pictures"
 
@@ -82,7 +82,7 @@ def _number_card(number: int) -> bytes:
     return _NUMBER_CARD + b"%21d" % number
 
 
-def master_name(rule: str, tile_id: int) -> str:
+def master_name(rule: Rule, tile_id: int) -> str:
     """Name a master, below the output folder."""
     return f"{rule}/master_tile_{tile_id:03d}.fits"
 

@@ -6,8 +6,8 @@ import json
 import os
 import re
 import shutil
-from collections.abc import Iterable, Mapping
-from contextlib import suppress
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,7 +15,7 @@ from ..demo.sample_groups import PHASE3_GROUP, write_group
 from ..errors import OutputError, no_access
 from ..progress import Say
 from ..reports.report import JsonScalar
-from .data import RULES
+from .data import RULES, Rule
 from .files import PICTURES_NAME
 from .lock import LOCK_NAME, locked
 from .manifest import MADE_BY, MANIFEST_NAME, Manifest, load_manifest
@@ -84,8 +84,9 @@ def _real(path: Path) -> Path:
     return Path(os.path.realpath(path))
 
 
-def open_manifest(output: Path, options: Mapping[str, JsonScalar], *, force: bool) -> Manifest:
-    """Give what is finished in the folder.
+@contextmanager
+def working_folder(output: Path, options: Mapping[str, JsonScalar], *, force: bool, write: bool) -> Iterator[Manifest]:
+    """Open the folder for the masters, and keep other runs out of it for as long as this lasts.
 
     Parameters
     ----------
@@ -96,19 +97,34 @@ def open_manifest(output: Path, options: Mapping[str, JsonScalar], *, force: boo
     force : bool, keyword-only
         Whether to build in a folder that holds something else, which stays there, or that was made with other options,
         whose masters are removed. What is finished with the same options is kept all the same.
+    write : bool, keyword-only
+        Whether anything will be written; without, nobody is kept out.
+
+    Yields
+    ------
+    Manifest
+        What is finished there.
 
     Raises
     ------
     OutputError
         Where the folder holds something else, or was made with other options.
+    InputError
+        Where another run is working there.
     """
+    _refuse(output, options, force=force)  # before a lock is put among the files of somebody else
+    with locked(output) if write else nullcontext():
+        made = load_manifest(output)  # another run may have ended there meanwhile
+        yield Manifest(output, dict(options)) if made is None else replace(made, options=dict(options))
+
+
+def _refuse(output: Path, options: Mapping[str, JsonScalar], *, force: bool) -> None:
+    """Refuse a folder that was not made by such a run, as far as that is not allowed."""
     made = load_manifest(output)
     if made is None:
         _refuse_what_others_made(output)
-    if made is not None and (force or made.options == dict(options)):
-        return replace(made, options=dict(options))
-    if force or not _holds_anything(output):
-        return Manifest(output, dict(options))
+    if force or (made is None and not _holds_anything(output)) or (made and made.options == dict(options)):
+        return
     if made is None and (output / MANIFEST_NAME).exists():
         raise OutputError(
             f"the record {MANIFEST_NAME} in '{output}' cannot be read, and nothing else says which masters zemo-diag "
@@ -151,22 +167,21 @@ def _holds_anything(folder: Path) -> bool:
     return folder.is_dir() and any(path.name != LOCK_NAME for path in folder.iterdir())
 
 
-def prepare(output: Path) -> None:
+def prepare(output: Path, rules: Iterable[Rule]) -> None:
     """Make the folders, and remove what a killed run left half written."""
-    for folder in (output, *(output / name for name in (*RULES, PICTURES_NAME))):
+    for folder in (output, *(output / rule for rule in rules), output / PICTURES_NAME):
         folder.mkdir(parents=True, exist_ok=True)
+    for folder in (output, *(output / name for name in (*RULES, PICTURES_NAME))):
         for part in folder.glob(".zemo-diag-*.part"):
             part.unlink(missing_ok=True)
 
 
 def write_demo_frames(manifest: Manifest, say: Say) -> None:
     """Simulate the demonstration's frames, unless they are there from an earlier run: whole or not at all."""
-    with locked(manifest.folder):
-        prepare(manifest.folder)
-        manifest.save()
-        frames, part = manifest.folder / FRAMES_NAME, manifest.folder / ".frames.part"
-        shutil.rmtree(part, ignore_errors=True)
-        if not frames.is_dir():
-            say("simulating frames", 0.0)
-            write_group(PHASE3_GROUP, part)
-            part.rename(frames)
+    manifest.save()
+    frames, part = manifest.folder / FRAMES_NAME, manifest.folder / ".frames.part"
+    shutil.rmtree(part, ignore_errors=True)
+    if not frames.is_dir():
+        say("simulating frames", 0.0)
+        write_group(PHASE3_GROUP, part)
+        part.rename(frames)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import re
+import threading
 import time
 from pathlib import Path
 from types import TracebackType
@@ -50,6 +51,7 @@ class Phase3Log:
         self._total, self._say, self._private = max(1, total), say, private
         self._done = 0
         self._flying: dict[int, float] = {}
+        self._lock = threading.Lock()
         self.rule = ""
 
     def __enter__(self) -> Phase3Log:
@@ -63,19 +65,28 @@ class Phase3Log:
             self._stream.close()
 
     def __call__(self, message: str, percent: float | None, level: str, **_: object) -> None:
-        """Take one line."""
-        text = redact_text(message, self._private).replace("\n", " ")
-        with contextlib.suppress(OSError):
-            self._stream.write(f"[{time.strftime('%H:%M:%S')}] [{self.rule}] [{level}] {text}\n")
+        """Take one line of the worker."""
+        self.take(message, level, self.rule)
         tile = _FRAMES_LINE.match(message)
         if tile and percent is not None:
             self._flying[int(tile[1])] = percent / 100.0
             self.show()
 
+    def take(self, message: str, level: str, rule: str) -> None:
+        """Keep a line, from whatever thread."""
+        text = redact_text(message, self._private).replace("\n", " ")
+        with self._lock, contextlib.suppress(OSError):
+            self._stream.write(f"[{time.strftime('%H:%M:%S')}] [{rule}] [{level}] {text}\n")
+
     def tell(self, rule: str, message: str) -> None:
         """Keep a line of our own."""
         self.rule = rule
-        self(message, None, "INFO")
+        self.take(message, "INFO", rule)
+
+    def begun(self, tile_id: int) -> None:
+        """Note that a tile is in flight of which nothing more is heard until it is done."""
+        self._flying[tile_id] = 0.0
+        self.show()
 
     def finished(self, tile_id: int) -> None:
         """Note that a tile is done; one that was tried again counts in the total too."""

@@ -17,20 +17,18 @@ from contextlib import ExitStack, suppress
 from dataclasses import asdict, dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 from .. import __version__
 from ..errors import OutputError
 from ..frames.tiles import Tile
 from ..machine.whole_files import write_whole
 from ..reports.report import JsonScalar
-from .data import RULES
+from .data import RULES, Rule
 from .files import FileMark, digest, mark_of, number_in, remove_own, staging, write_number
+from .results import TileResult, Told
 
 MANIFEST_NAME = "phase3.json"
 MADE_BY = "zemo-diag phase3"
-
-Told = dict[str, Any]  # a `MasterTileResult` as a dict; its path is the file's name alone
 
 
 @dataclass(frozen=True)
@@ -61,7 +59,7 @@ class Manifest:
 
     folder: Path
     options: dict[str, JsonScalar]
-    families: dict[str, dict[str, list[Told]]] = field(default_factory=lambda: {rule: {} for rule in RULES})
+    families: dict[Rule, dict[str, list[Told]]] = field(default_factory=lambda: {rule: {} for rule in RULES})
     files: dict[str, FileMark] = field(default_factory=dict)
 
     def is_ours(self, name: str) -> bool:
@@ -69,17 +67,16 @@ class Manifest:
         mark = self.files.get(name)
         return mark is not None and mark.fits(self.folder / name)
 
-    def finished(self, rule: str, fingerprint: str) -> list[Told]:
+    def finished(self, rule: Rule, fingerprint: str) -> list[Told]:
         """Give a tile and its retries as they were left; nothing where one of their masters is not whole."""
         family = self.families[rule].get(fingerprint, [])
         return family if all(self.is_ours(f"{rule}/{told['path']}") for told in family) else []
 
-    def note(self, rule: str, fingerprint: str, results: Iterable[Any]) -> None:
+    def note(self, rule: Rule, fingerprint: str, results: Iterable[TileResult]) -> None:
         """Note what became of a tile and its retries; what failed is not finished."""
-        built = (result for result in results if result.path is not None)
-        self.families[rule][fingerprint] = [asdict(one) | {"path": Path(one.path).name} for one in built]
+        self.families[rule][fingerprint] = [result.told() for result in results if result.path is not None]
 
-    def numbers(self) -> set[tuple[str, str, int]]:
+    def numbers(self) -> set[tuple[Rule, str, int]]:
         """List which tile has which number: (rule, fingerprint and place in the family, number)."""
         return {
             (rule, f"{fingerprint} {place}", told["tile_id"])
@@ -106,7 +103,7 @@ class Manifest:
         self._record({name: mark_of(made)})
         _move(made, self.folder / name)
 
-    def arrange(self, rule: str, moves: Sequence[Move]) -> None:
+    def arrange(self, rule: Rule, moves: Sequence[Move]) -> None:
         """Leave these masters alone in a rule's folder, under these names, and save.
 
         Until the record is written anything that goes wrong is undone, but for masters that no tile has any more.
@@ -119,6 +116,9 @@ class Manifest:
         folder = self.folder / rule
         own = {f"{rule}/{move.source.name}" for move in moves if move.source.parent == folder}
         self.remove(name for name in self.files if name.startswith(f"{rule}/") and name not in own)
+        if not moves:
+            self.save()
+            return
         try:
             with staging(folder) as place:
                 parts = {move: place / Path(move.name).name for move in moves if move.source != self.folder / move.name}
@@ -206,7 +206,7 @@ def load_manifest(folder: Path) -> Manifest | None:
         manifest = Manifest(folder, dict(document["options"]))
         manifest.files = {_own(name): FileMark(**mark) for name, mark in document["files"].items()}
         for rule in RULES:
-            manifest.families[rule] = {key: list(family) for key, family in document["families"][rule].items()}
+            manifest.families[rule] = {key: list(family) for key, family in document["families"].get(rule, {}).items()}
             for told in (told for family in manifest.families[rule].values() for told in family):
                 _own(f"{rule}/{told['path']}")
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
@@ -221,10 +221,10 @@ def _own(name: str) -> str:
     return name
 
 
-def tile_fingerprint(tile: Tile, enabled: bool, settings: Mapping[str, JsonScalar]) -> str:
-    """Say in one word what a master is made from: the frames as they lie on the disk, the flag, options, version."""
+def tile_fingerprint(tile: Tile, recipe: Sequence[object], settings: Mapping[str, JsonScalar]) -> str:
+    """Say in one word what a master is made from: the frames as they lie on the disk, how it is built, the version."""
     frames = [(frame.name, *_size_and_time(frame.path)) for frame in tile.frames]
-    text = json.dumps([__version__, enabled, dict(settings), frames])
+    text = json.dumps([__version__, list(recipe), dict(settings), frames])
     return hashlib.sha256(text.encode("utf-8", "backslashreplace")).hexdigest()
 
 

@@ -4,19 +4,17 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections import Counter
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from math import prod
 from pathlib import Path
 
 from ..errors import OutputError
-from ..frames.entries import Frame
 from ..frames.tiles import Tile
 from ..machine.memory_limits import available_memory
 from ..wording import human_bytes
-from ..zemosaic.functions_under_test import MasterTileFunctions
-from .data import RULES, BuildPlan
+from .data import BUNDLED_RULES, BuildPlan, Rule
+from .making import Need, TileMaker, aligned_shape
 
 # Of the memory that is free: some is left to the system.
 MEMORY_SHARE = 0.8
@@ -28,36 +26,21 @@ _HEADER_BYTES = 4 * 2880
 _PICTURE_BYTES_PER_PIXEL = 6
 
 
-@dataclass(frozen=True)
-class _Need:
-    """What one tile takes: memory and scratch while it is built, and its files."""
+@dataclass(frozen=True, kw_only=True)
+class _Side:
+    """Tiles in flight of one maker, and what they take."""
 
-    memory_bytes: int
-    scratch_bytes: int
-    master_bytes: int
-    picture_bytes: int
-
-
-def aligned_shape(frames: Sequence[Frame]) -> tuple[int, ...]:
-    """Give the shape of a tile's frames as they are aligned: raw mosaics and cubes become (H, W, 3)."""
-    shape = Counter(frame.shape for frame in frames).most_common(1)[0][0]
-    if len(shape) == 3:
-        return shape if shape[2] == 3 and shape[0] != 3 else (shape[1], shape[2], 3)
-    return (*shape, 3)
-
-
-def _need(tile: Tile, functions: MasterTileFunctions) -> _Need:
-    """Estimate one tile."""
-    shape = aligned_shape(tile.frames)
-    estimated = functions.estimate_master_tile(len(tile.frames), shape)
-    master = 4 * prod(shape) + prod(shape[:2]) + _HEADER_BYTES
-    return _Need(estimated.memory_bytes, estimated.disk_bytes, master, _PICTURE_BYTES_PER_PIXEL * prod(shape[:2]))
+    masters: int = 0
+    at_a_time: int = 0
+    memory_bytes: int = 0
+    scratch_bytes: int = 0
+    master_bytes: int = 0
 
 
 def plan_build(
     tiles: Sequence[Tile],
-    to_build: Collection[tuple[str, int]],
-    functions: MasterTileFunctions,
+    to_build: Collection[tuple[Rule, int]],
+    makers: Mapping[Rule, TileMaker],
     output: Path,
     jobs: int | None,
     copies: int = 0,
@@ -70,7 +53,7 @@ def plan_build(
         The run.
     to_build : collection of (rule, tile number)
         Masters that are to be built.
-    functions : MasterTileFunctions
+    makers : mapping of rule to TileMaker
         Whose estimates these are.
     output : Path
         The folder for the masters; it need not exist.
@@ -81,19 +64,55 @@ def plan_build(
     """
     limit = available_memory()
     allowed, free = int(limit.available_bytes * MEMORY_SHARE), free_disk_bytes(output)
-    needs = {tile.tile_id: _need(tile, functions) for tile in tiles}
-    wanted = [needs[tile_id] for _, tile_id in to_build]
-    files = sum(need.master_bytes for need in wanted) + sum({id(need): need.picture_bytes for need in wanted}.values())
-    files += copies * max((need.master_bytes for need in needs.values()), default=0)
-    largest = max((sum(rule == one for rule, _ in to_build) for one in RULES), default=0)
-    most = max(1, min(jobs or os.cpu_count() or 1, largest or 1))
-    memory = scratch = 0
-    for at_a_time in range(most, 0, -1):
-        memory = _largest([need.memory_bytes for need in wanted], at_a_time)
-        scratch = _largest([need.scratch_bytes for need in wanted], at_a_time)
+    by_number = {tile.tile_id: tile for tile in tiles}
+    pixels = {number: prod(aligned_shape(tile.frames)[:2]) for number, tile in by_number.items()}
+    drawn = {number for _, number in to_build}
+    files = sum(_PICTURE_BYTES_PER_PIXEL * pixels[number] for number in drawn)
+    files += copies * max((_master_bytes(tile) for tile in tiles), default=0)
+    sides = []
+    for rules in (BUNDLED_RULES, (Rule.ZEMOSAIC,)):
+        needs = [(rule, makers[rule].need(by_number[number])) for rule, number in to_build if rule in rules]
+        sides.append(_side(needs, jobs or os.cpu_count() or 1, allowed, free - files))
+    bundled, zemosaic = sides
+    files += bundled.master_bytes + zemosaic.master_bytes
+    return BuildPlan(
+        masters=bundled.masters + zemosaic.masters,
+        at_a_time=bundled.at_a_time or zemosaic.at_a_time,
+        memory_bytes=max(bundled.memory_bytes, zemosaic.memory_bytes),
+        memory_limit_bytes=allowed,
+        memory_limit_source=limit.source,
+        disk_bytes=files + max(bundled.scratch_bytes, zemosaic.scratch_bytes),
+        disk_free_bytes=free,
+        zemosaic_masters=zemosaic.masters,
+        zemosaic_at_a_time=zemosaic.at_a_time,
+        zemosaic_memory_bytes=zemosaic.memory_bytes,
+    )
+
+
+def _side(needs: Sequence[tuple[Rule, Need]], most: int, allowed: int, free: int) -> _Side:
+    """Choose how many tiles one maker has in flight."""
+    if not needs:
+        return _Side(at_a_time=1)
+    files = sum(need.master_bytes for _, need in needs)
+    largest = max(sum(rule is one for rule, _ in needs) for one in Rule)
+    for at_a_time in range(max(1, min(most, largest)), 0, -1):
+        memory = _largest([need.memory_bytes for _, need in needs], at_a_time)
+        scratch = _largest([need.scratch_bytes for _, need in needs], at_a_time)
         if at_a_time == 1 or (memory <= allowed and files + scratch <= free):
-            return BuildPlan(len(wanted), at_a_time, memory, allowed, limit.source, files + scratch, free)
+            return _Side(
+                masters=len(needs),
+                at_a_time=at_a_time,
+                memory_bytes=memory,
+                scratch_bytes=scratch,
+                master_bytes=files,
+            )
     raise AssertionError("unreachable: one tile at a time is always planned")
+
+
+def _master_bytes(tile: Tile) -> int:
+    """Give the size of a master of our own."""
+    shape = aligned_shape(tile.frames)
+    return 4 * prod(shape) + prod(shape[:2]) + _HEADER_BYTES
 
 
 def _largest(sizes: Sequence[int], count: int) -> int:
@@ -109,7 +128,7 @@ def free_disk_bytes(output: Path) -> int:
     return shutil.disk_usage(place).free
 
 
-def check_disk(plan: BuildPlan, output: Path, rules: Sequence[str]) -> None:
+def check_disk(plan: BuildPlan, output: Path, rules: Sequence[Rule]) -> None:
     """Refuse a run that its disk cannot hold.
 
     Raises

@@ -2,46 +2,76 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 
-from ..masters.data import MasterVerdict
 from ..reports.document import Column, Facts, Line, Row, Section, State, Table, Tone
 from ..reports.levels import state_of
 from ..reports.report import Levels
 from ..wording import MISSING, fraction, human_bytes, number, on_off, plural
-from .data import BEFORE, PATCHED, WIPED_FRACTION, BuildPlan, RunPhase3, TileBuild, TilePhase3
+from .data import BuildOutcome, BuildPlan, Rule, RunPhase3, TileBuild, TilePhase3, TileVerdict
 
-# What `phase3_cells` gives, and what `plan_cells` does in a dry run.
-PHASE3_HEADS = (
-    *("mode", "frames", "cleanup", "blank before", "blank after"),
-    *("valid before", "valid after", "median before", "median after"),
-)
-PLAN_HEADS = ("mode", "frames", "cleanup before", "cleanup after", "built")
-
-_ON_A_PAGE = 5  # what a terminal has room for; medians and the like stand beneath
-_COLUMNS = tuple(Column(head=head, room=0 if i < _ON_A_PAGE else None) for i, head in enumerate(PHASE3_HEADS))
-_PLAN_COLUMNS = tuple(Column(head=head) for head in PLAN_HEADS)
+# What a table's heads, sentences and verdict call each rule.
+_SHORT = {Rule.ZEMOSAIC: "ZeMosaic", Rule.BEFORE: "before", Rule.RULE_ALONE: "rule alone", Rule.PATCHED: "after"}
+_IN_WORDS = {
+    Rule.ZEMOSAIC: "by ZeMosaic",
+    Rule.BEFORE: "before",
+    Rule.RULE_ALONE: "by the rule alone",
+    Rule.PATCHED: "after",
+}
+_NAMES = {
+    Rule.ZEMOSAIC: "ZeMosaic",
+    Rule.BEFORE: "before",
+    Rule.RULE_ALONE: "rule alone",
+    Rule.PATCHED: "patched",
+}
 
 
 def tell(run: RunPhase3, levels: Levels) -> Section:
     """Tell a run of Phase 3, or what is planned."""
+    heads = plan_heads(run) if run.dry_run else built_heads(run)
+    # What a terminal has room for; valid parts and medians stand beneath.
+    shown = len(heads) if run.dry_run else 3 + len(run.rules)
     tiles = Table(
         title="Tiles",
         noun="tile",
-        columns=_PLAN_COLUMNS if run.dry_run else _COLUMNS,
+        columns=tuple(Column(head=head, room=_room(head) if i < shown else None) for i, head in enumerate(heads)),
         rows=tuple((_planned if run.dry_run else _built)(tile, run, levels) for tile in run.tiles),
         closing_title="What became of them",
         told_title="" if run.dry_run else "What became of each tile",
     )
     facts = Facts("Run", tuple(phase3_facts(run)))
-    return Section(title="Phase 3 before and after the patch", verdict=phase3_verdict(run), blocks=(facts, tiles))
+    title = "Phase 3 by ZeMosaic and with the patch" if run.zemosaic else "Phase 3 before and after the patch"
+    return Section(title=title, verdict=phase3_verdict(run), blocks=(facts, tiles))
+
+
+def _room(head: str) -> int:
+    """Give the width of a page from which a column is drawn; else what it says stands beneath."""
+    return 80 if head == _SHORT[Rule.RULE_ALONE] else 0
+
+
+def built_heads(run: RunPhase3) -> tuple[str, ...]:
+    """Name what `built_cells` gives."""
+    names = [_SHORT[rule] for rule in run.rules]
+    blank = [name if name == "rule alone" else f"blank {name}" for name in names]
+    if run.zemosaic:
+        blank = [name.replace("blank ZeMosaic", "ZeMosaic").replace("blank after", "the patch") for name in blank]
+    return (
+        *("mode", "frames", "cleanup"),
+        *blank,
+        *(f"valid {name}" for name in names),
+        *(f"median {name}" for name in names),
+    )
+
+
+def plan_heads(run: RunPhase3) -> tuple[str, ...]:
+    """Name what `plan_cells` gives."""
+    return ("mode", "frames", *(f"cleanup {_SHORT[rule]}" for rule in run.rules), "built")
 
 
 def _planned(tile: TilePhase3, run: RunPhase3, levels: Levels) -> Row:
     """Tell what is planned for a tile."""
     cells = plan_cells(tile, run)
-    told = "; ".join(f"{head}: {cell}" for head, cell in zip(PLAN_HEADS, cells, strict=True))
+    told = "; ".join(f"{head}: {cell}" for head, cell in zip(plan_heads(run), cells, strict=True))
     return Row(
         number=tile.tile_id,
         name=tile.name,
@@ -51,14 +81,14 @@ def _planned(tile: TilePhase3, run: RunPhase3, levels: Levels) -> Row:
     )
 
 
-def _built(tile: TilePhase3, _: RunPhase3, levels: Levels) -> Row:
+def _built(tile: TilePhase3, run: RunPhase3, levels: Levels) -> Row:
     """Tell what became of a tile; one that was not reached is worth a note."""
-    reached = tile.before or tile.patched or tile.tile_id in levels
+    reached = tile.verdict is not TileVerdict.NOT_REACHED or tile.tile_id in levels
     return Row(
         number=tile.tile_id,
         name=tile.name,
         state=state_of(tile.tile_id, levels) if reached else State.NOTE,
-        cells=phase3_cells(tile),
+        cells=built_cells(tile, run),
         told=tuple(Line(sentence) for sentence in tile_sentences(tile)),
         beneath=tuple(Line(sentence, Tone.FAINT) for sentence in detail_sentences(tile)),
         closing=Line(verdict_sentence(tile)),
@@ -72,22 +102,30 @@ def phase3_facts(run: RunPhase3) -> list[tuple[str, str]]:
         ("cleanup asked for", on_off(run.requested)),
         ("cleanup in effect", f"{on_off(run.effective)}: {run.reason}"),
     ]
-    if run.log_message and PATCHED in run.rules:
+    if run.log_message and Rule.PATCHED in run.rules:
         facts.append(("ZeMosaic logs", run.log_message))
         if not run.effective and any(tile.eqmode == "UNKNOWN" for tile in run.tiles):
             facts.append(("EQ-only means", "that no frame says ALT_AZ; tiles of mode UNKNOWN may be of either"))
+    if run.zemosaic:
+        facts.append(("ZeMosaic", run.zemosaic))
+        facts.append(("its settings", _SETTINGS_WORDS.get(run.settings, run.settings)))
+        first = [tile.zemosaic for tile in run.tiles if tile.retry_of is None]
+        pointed = sum(build.pointed for build in first if build)
+        if pointed:
+            facts.append(("frames", f"{pointed} without a WCS were handed over with one made of their pointing"))
     facts += [("masters", masters_words(run)), ("estimate", plan_words(run.plan))]
     return facts
 
 
 def masters_words(run: RunPhase3) -> str:
     """Say how many masters there are, and where they come from."""
-    rules = " and ".join(run.rules)
+    rules = _listed([_NAMES[rule] for rule in run.rules])
     if run.dry_run:
         kept = f", {run.kept} kept from an earlier run" if run.kept else ""
         return f"{rules}: {run.plan.masters} would be built{kept}; nothing was written"
     parts = [f"{run.built} built"]
-    parts += [f"{run.copied} copied (the same flag under both rules)"] if run.copied else []
+    flag = "the same flag under both rules" if len(run.rules) == 2 else "built the same under another rule"
+    parts += [f"{run.copied} copied ({flag})"] if run.copied else []
     parts += [f"{run.kept} kept from an earlier run"] if run.kept else []
     return f"{rules}: {', '.join(parts)}"
 
@@ -96,26 +134,33 @@ def plan_words(plan: BuildPlan) -> str:
     """Say what the run was expected to take."""
     if not plan.masters:
         return "nothing is left to build"
+    zemosaic = ""
+    if plan.zemosaic_masters:
+        zemosaic = f"; of these ZeMosaic's up to {human_bytes(plan.zemosaic_memory_bytes)}"
+        zemosaic += f", {plural(plan.zemosaic_at_a_time, 'tile')} at a time"
     return (
         f"{plural(plan.at_a_time, 'tile')} at a time; memory up to {human_bytes(plan.memory_bytes)} of "
-        f"{human_bytes(plan.memory_limit_bytes)} ({plan.memory_limit_source}); disk up to "
+        f"{human_bytes(plan.memory_limit_bytes)} ({plan.memory_limit_source}){zemosaic}; disk up to "
         f"{human_bytes(plan.disk_bytes)} of {human_bytes(plan.disk_free_bytes)} free"
     )
 
 
 def flags_words(tile: TilePhase3) -> str:
-    """Give a tile's flag under both rules: "on -> off", or what both say."""
-    before, after = on_off(tile.before_enabled), on_off(tile.patched_enabled)
-    return before if before == after else f"{before} → {after}"
+    """Give a tile's flag under all rules: "on → off", or what all say."""
+    flags = [on_off(flag.cleanup_enabled) for flag in tile.flags if flag.rule is not Rule.RULE_ALONE]
+    flags = flags or [on_off(flag.cleanup_enabled) for flag in tile.flags]
+    return flags[0] if len(set(flags)) == 1 else " → ".join(flags)
 
 
 def blank_words(build: TileBuild | None) -> str:
-    """Give the blank part of a master; why there is none."""
+    """Give the blank part of a master, or what else became of it; why there is none."""
     if build is None:
         return MISSING
-    if build.blank_fraction is None:
-        return "failed"
-    return fraction(build.blank_fraction)
+    if build.outcome is BuildOutcome.EMPTY:
+        return "empty"
+    if build.outcome is BuildOutcome.ONE_FRAME:
+        return "one frame"
+    return "failed" if build.blank_fraction is None else fraction(build.blank_fraction)
 
 
 def valid_words(build: TileBuild | None) -> str:
@@ -137,58 +182,77 @@ def _level(value: float | None) -> str:
 
 def frames_words(tile: TilePhase3) -> str:
     """Say how many frames were stacked, of how many, and where others went: "18 of 20, 2 not placed"."""
-    build = tile.patched or tile.before
+    builds = dict(tile.builds())
+    build = builds.get(Rule.PATCHED) or next(iter(builds.values()), None)
     if build is None:
         return str(tile.frames)
     apart = ((len(build.not_placed), "not placed"), (len(build.unreadable), "unreadable"))
     return ", ".join([f"{build.stacked} of {build.frames}", *(f"{count} {what}" for count, what in apart if count)])
 
 
-def phase3_cells(tile: TilePhase3) -> tuple[str, ...]:
-    """Give a tile's cells, under `PHASE3_HEADS`."""
+def built_cells(tile: TilePhase3, run: RunPhase3) -> tuple[str, ...]:
+    """Give a tile's cells, under `built_heads`."""
+    builds = [tile.build(rule) for rule in run.rules]
     return (
-        tile.eqmode,
-        frames_words(tile),
-        flags_words(tile),
-        blank_words(tile.before),
-        blank_words(tile.patched),
-        valid_words(tile.before),
-        valid_words(tile.patched),
-        median_words(tile.before),
-        median_words(tile.patched),
+        *(tile.eqmode, frames_words(tile), flags_words(tile)),
+        *(blank_words(build) for build in builds),
+        *(valid_words(build) for build in builds),
+        *(median_words(build) for build in builds),
     )
 
 
 def plan_cells(tile: TilePhase3, run: RunPhase3) -> tuple[str, ...]:
-    """Give a planned tile's cells, under `PLAN_HEADS`."""
-    once = len(run.rules) == 1 or tile.before_enabled == tile.patched_enabled
-    return (
-        tile.eqmode,
-        str(tile.frames),
-        on_off(tile.before_enabled),
-        on_off(tile.patched_enabled),
-        "once" if once else "twice",
-    )
+    """Give a planned tile's cells, under `plan_heads`."""
+    flags = [on_off(bool(tile.flag(rule))) for rule in run.rules]
+    return (tile.eqmode, str(tile.frames), *flags, _TIMES.get(_ways(tile), "once"))
+
+
+_TIMES = {1: "once", 2: "twice", 3: "three times"}
+_SETTINGS_WORDS = {
+    "default": "ZeMosaic's own defaults: winsorized rejection, weights by noise, a linear fit",
+    "plain": "plain: kappa-sigma, no weights, no normalisation, as the patch stacks here",
+}
+
+
+def _ways(tile: TilePhase3) -> int:
+    """Count the ways in which a tile is built: without cleanup all bundled rules do the same."""
+    ways = {
+        (flag.rule is Rule.ZEMOSAIC, flag.cleanup_enabled, flag.cleanup_enabled and flag.rule is Rule.BEFORE)
+        for flag in tile.flags
+    }
+    return len(ways)
 
 
 def verdict_sentence(tile: TilePhase3) -> str:
-    """Say what became of a tile: "tile 2 (EQ): 97 % blank before, 0.3 % after"."""
+    """Say what became of a tile: "tile 2 (EQ): empty before, 97 % blank by the rule alone, 0.3 % blank after"."""
     return f"tile {tile.tile_id} ({tile.eqmode}): {_outcome(tile)}"
 
 
 def _outcome(tile: TilePhase3) -> str:
-    """Say how much of a tile is blank under each rule, or why it is not there."""
-    failed = [build.error for build in (tile.patched, tile.before) if build and build.error]
+    """Say what each way of building makes of a tile, or why it is not there."""
+    builds = tile.builds()
+    failed = [build.error for _, build in reversed(builds) if build.error]
     if failed:
-        return f"failed: {failed[0]}"
-    before, after = (build.blank_fraction if build else None for build in (tile.before, tile.patched))
-    if before is not None and after is not None:
-        if tile.same_bytes:
-            return f"{fraction(after)} blank under both rules, the same file"
-        return f"{fraction(before)} blank before, {fraction(after)} after"
-    if before is not None:
-        return f"{fraction(before)} blank before the patch"
-    return "not built" if after is None else f"{fraction(after)} blank with the patch"
+        return f"failed: {failed[0] or MISSING}"
+    if not builds:
+        return "not built"
+    if len(builds) > 1 and all(build.same_as for _, build in builds[:-1]):
+        return f"{outcome_words(builds[-1][1])} under {'both' if len(builds) == 2 else 'all'} rules, the same file"
+    told: list[str] = []
+    for rule, build in builds:
+        words = outcome_words(build)
+        if told and told[-1].endswith(_IN_WORDS[Rule.RULE_ALONE]) and builds[-2][1].same_as is Rule.PATCHED:
+            told[-1] += f" and {_IN_WORDS[rule]}"  # the same file
+            continue
+        told.append(f"{words.removesuffix(' blank') if ' blank ' in ''.join(told) else words} {_IN_WORDS[rule]}")
+    return ", ".join(told)
+
+
+def outcome_words(build: TileBuild) -> str:
+    """Say what became of one master."""
+    if build.outcome in (BuildOutcome.ONE_FRAME, BuildOutcome.EMPTY):
+        return str(build.outcome.value)
+    return f"{fraction(build.blank_fraction or 0.0)} blank"
 
 
 def tile_sentences(tile: TilePhase3) -> list[str]:
@@ -198,44 +262,69 @@ def tile_sentences(tile: TilePhase3) -> list[str]:
 
 
 def detail_sentences(tile: TilePhase3) -> list[str]:
-    """Tell the masters of a tile one by one."""
-    return [f"{rule}: {build_words(build)}" for rule, build in _builds(tile)]
+    """Tell the masters of a tile one by one, those that are copies of one together, and how two compare."""
+    told: list[tuple[list[str], TileBuild]] = []
+    for rule, build in tile.builds():
+        copies = [one for one in tile.builds() if one[1].same_as is rule]
+        if build.same_as is None or tile.build(build.same_as) is None:
+            names = [name for one, name in _NAMES.items() if one is rule or one in [copy[0] for copy in copies]]
+            told.append((names, build))
+    sentences = [f"{_listed(names)}: {build_words(build)}" for names, build in told]
+    return sentences + ([comparison_words(tile)] if tile.comparison else [])
 
 
-def _builds(tile: TilePhase3) -> list[tuple[str, TileBuild]]:
-    """Give the masters of a tile with their rules; one where they are the same file."""
-    if tile.same_bytes and tile.patched:
-        return [("before and patched", tile.patched)]
-    return [(rule, build) for rule, build in ((BEFORE, tile.before), (PATCHED, tile.patched)) if build]
+def comparison_words(tile: TilePhase3) -> str:
+    """Say how the pixels of both masters compare."""
+    one = tile.comparison
+    if one is None:
+        return ""
+    part = number(one.median_difference / one.sky_noise) if one.sky_noise else MISSING
+    return (
+        f"pixels of both, in the middle: slope {one.slope:.4f}, median difference {number(one.median_difference)} ADU "
+        f"({part} of the sky noise of {number(one.sky_noise)} ADU), over {one.pixels:,} pixels, "
+        f"{number(one.constant)} ADU taken off"
+    )
 
 
 def build_words(build: TileBuild) -> str:
     """Give what one master holds."""
     if build.verdict is None:
         return f"failed: {build.error}"
-    if build.verdict is MasterVerdict.EMPTY and median_words(build) == MISSING:
-        return f"{build.verdict.value}, {blank_words(build)} blank"
-    text = f"{build.verdict.value}, {valid_words(build)} valid, {blank_words(build)} blank"
+    padding = f"; {fraction(build.padding_fraction)} of it is padding" if build.padding_fraction else ""
+    if build.outcome is BuildOutcome.EMPTY and median_words(build) == MISSING:
+        return f"{build.verdict.value}, {fraction(build.blank_fraction or 0.0)} blank{padding}"
+    blank = fraction(build.blank_fraction or 0.0)
+    text = f"{build.verdict.value}, {valid_words(build)} valid, {blank} blank{padding}"
+    if build.outcome is BuildOutcome.ONE_FRAME and build.one_frame:
+        text = f"{build.outcome.value} ({number(build.one_frame.scale)} of {build.reference}), {blank} blank{padding}"
     return f"{text}, median {median_words(build)} ADU"
 
 
 def phase3_verdict(run: RunPhase3) -> str:
     """Say what the run comes to."""
-    tiles: Sequence[TilePhase3] = run.tiles
+    tiles = run.tiles
     if run.dry_run:
         return f"{plural(len(tiles), 'tile')} planned, nothing was built"
-    empty = sum(_is_empty_under_both(tile) for tile in tiles)
-    wiped = sum(tile.before is not None and tile.before.wiped for tile in tiles) - empty
-    lost = sum(tile.patched is not None and tile.patched.wiped for tile in tiles) - empty
-    parts = []
-    if BEFORE in run.rules:
-        parts.append(f"wiped before the patch: {wiped}")
-    if PATCHED in run.rules:
-        parts.append(f"wiped after it: {lost}" if BEFORE in run.rules else f"wiped with the patch: {lost}")
-    parts += [f"empty under both rules: {empty}"] if empty else []
-    failed = sum(any(build and build.error for build in (tile.before, tile.patched)) for tile in tiles)
+    parts = [f"{_LOST_WORDS[rule]}: {_lost(run, rule)}" for rule in run.rules]
+    dead = sum(tile.verdict is TileVerdict.DEAD for tile in tiles)
+    parts += [f"empty under all rules: {dead}"] if dead else []
+    failed = sum(tile.verdict is TileVerdict.FAILED for tile in tiles)
     parts += [f"failed: {failed}"] if failed else []
     return f"{plural(len(tiles), 'tile')}; {', '.join(parts)}"
+
+
+_LOST_WORDS = {
+    Rule.ZEMOSAIC: "lost by ZeMosaic",
+    Rule.BEFORE: "lost before the patch",
+    Rule.RULE_ALONE: "by its rule alone",
+    Rule.PATCHED: "lost with the patch",
+}
+
+
+def _lost(run: RunPhase3, rule: Rule) -> int:
+    """Count the tiles that a rule loses, but for those whose lights are dead."""
+    alive = (tile for tile in run.tiles if tile.verdict is not TileVerdict.DEAD)
+    return sum(build is not None and build.outcome.is_lost for build in (tile.build(rule) for tile in alive))
 
 
 def places_words(run: RunPhase3, output: Path, log: str) -> list[str]:
@@ -244,8 +333,7 @@ def places_words(run: RunPhase3, output: Path, log: str) -> list[str]:
         return []
     if output.is_absolute() or ".." in output.parts:  # a full path tells more than it need
         output = Path(output.resolve().name)
-    builds = {BEFORE: [tile.before for tile in run.tiles], PATCHED: [tile.patched for tile in run.tiles]}
-    rules = [rule for rule in run.rules if any(build and build.file for build in builds[rule])]
+    rules = [rule for rule in run.rules if any((build := tile.build(rule)) and build.file for tile in run.tiles)]
     pictures = sorted({str(output / Path(tile.picture).parent) for tile in run.tiles if tile.picture})
     found = (
         ("Masters", [str(output / rule) for rule in rules]),
@@ -255,11 +343,6 @@ def places_words(run: RunPhase3, output: Path, log: str) -> list[str]:
     return [f"{what}: {', '.join(where)}" for what, where in found if where]
 
 
-def _is_empty_under_both(tile: TilePhase3) -> bool:
-    """Tell whether both masters are as good as empty, and not for the cleanup: the lights hold no signal."""
-    before, after = tile.before, tile.patched
-    if not (before and before.wiped and after and after.wiped):
-        return False
-    # The cleanup writes NaN; lights without signal leave zeros.
-    cleaned = after.cleanup_enabled and not after.mask_dropped
-    return not (cleaned and 1.0 - (after.valid_fraction or 0.0) >= WIPED_FRACTION)
+def _listed(names: list[str]) -> str:
+    """Give "a, b and c"."""
+    return " and ".join([*([", ".join(names[:-1])] if len(names) > 1 else []), names[-1]])

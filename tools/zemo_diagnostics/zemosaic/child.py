@@ -180,6 +180,7 @@ def run_job(
     import_timeout_s: float = DEFAULT_IMPORT_TIMEOUT_S,
     on_line: Callable[[Line], None] | None = None,
     tree: ProcessTree | None = None,
+    stop: threading.Event | None = None,
 ) -> Outcome:
     """Run one job in a process of its own.
 
@@ -197,6 +198,8 @@ def run_job(
         Gets each line of foreign code while the job runs.
     tree : ProcessTree, optional
         How the child is ended with all that it started; the system's way where it is not given.
+    stop : threading.Event, optional
+        Once set, the child is ended.
 
     Raises
     ------
@@ -213,7 +216,7 @@ def run_job(
     (folder / "job.json").write_text(text, encoding="utf-8")
     try:
         with _started(where.interpreter, folder, tree or process_tree()) as watch:
-            watch.follow(timeout_s, import_timeout_s, on_line)
+            watch.follow(timeout_s, import_timeout_s, on_line, stop or threading.Event())
         return watch.outcome(scratch, where.checkout)
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
@@ -294,7 +297,13 @@ class _Watch:
             with contextlib.suppress(OSError):  # it is dead already
                 self._child.stdin.write(b"1")
 
-    def follow(self, timeout_s: float, import_timeout_s: float, on_line: Callable[[Line], None] | None) -> None:
+    def follow(
+        self,
+        timeout_s: float,
+        import_timeout_s: float,
+        on_line: Callable[[Line], None] | None,
+        stop: threading.Event,
+    ) -> None:
         """Wait for the end of the child, or of its time."""
         while True:
             ended = self._ended()
@@ -307,6 +316,8 @@ class _Watch:
                 self._timed_out = f"it did not end within {timeout_s:g} s"
             elif self._phase.startswith("importing") and now - self._phase_since > import_timeout_s:
                 self._timed_out = f"importing did not end within {import_timeout_s:g} s"
+            elif stop.is_set():
+                self._timed_out = "it was no longer wanted"
             if self._timed_out:
                 break
         self._wall_s = time.monotonic() - self._start

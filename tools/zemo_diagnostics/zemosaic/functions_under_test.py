@@ -43,13 +43,15 @@ class StackFunctions:
     estimate_chunked_peak_bytes: Callable[..., int]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class MasterTileFunctions:
     """What builds master tiles and estimates their need; see `zemosaic_worker` for each."""
 
     run_phase3_master_tiles: Callable[..., Any]
     estimate_master_tile: Callable[..., Any]
     master_tile_result: Callable[..., Any]
+    cleanup_rule: Callable[..., Any]
+    load_frame: Callable[..., Any]
 
 
 @dataclass(frozen=True)
@@ -73,6 +75,7 @@ def _names(functions: type[Any]) -> dict[str, str]:
         "fullframe": "_cpu_stack_kappa_fallback_fullframe",
         "chunked": "_cpu_stack_kappa_fallback_chunked",
         "master_tile_result": "MasterTileResult",
+        "cleanup_rule": "CleanupRule",
         "master_signal": "MasterSignal",
     }
     return {field: renamed.get(field, field) for field in (f.name for f in fields(functions))}

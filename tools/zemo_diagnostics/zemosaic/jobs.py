@@ -110,7 +110,8 @@ def card_text(card: Any) -> str:
 
 
 def _coded_card(card: Card) -> Any:
-    return card if isinstance(card, str) else [coded(part) for part in card]
+    """Code a card; its value has one type in FITS, whoever made it."""
+    return card if isinstance(card, str) else [part.item() if isinstance(part, np.generic) else part for part in card]
 
 
 # ------------------------------------------------------------------------------------------------------- modes
@@ -486,22 +487,23 @@ def _verdict(kept_within: float, kept_outside: float) -> str:
 
 
 def write_cache(path: Path, pixels: npt.NDArray[Any]) -> tuple[int, int, int]:
-    """Write a frame as ZeMosaic's Phase 1 caches it: float32, (H, W, 3), C-ordered.
+    """Write a frame as ZeMosaic's Phase 1 caches it, see `cache_pixels`; its shape."""
+    colour = cache_pixels(pixels)
+    np.save(path, colour)
+    return colour.shape[0], colour.shape[1], 3
+
+
+def cache_pixels(pixels: npt.NDArray[Any]) -> npt.NDArray[np.float32]:
+    """Bring a frame to what ZeMosaic's Phase 1 caches: float32, (H, W, 3), C-ordered, and 0 where nothing is known.
 
     Parameters
     ----------
-    path : Path
-        An ``.npy`` file.
     pixels : ndarray, (H, W) or (H, W, 3)
         A frame without colour is the same in all three channels.
-
-    Returns
-    -------
-    (H, W, 3)
     """
-    colour = pixels if pixels.ndim == 3 else np.repeat(pixels[:, :, None], 3, axis=2)
-    np.save(path, np.ascontiguousarray(colour, dtype=np.float32))
-    return colour.shape[0], colour.shape[1], 3
+    colour = pixels if pixels.ndim == 3 else pixels[:, :, None]
+    colour = np.broadcast_to(colour, (*colour.shape[:2], 3))
+    return np.ascontiguousarray(np.where(np.isfinite(colour), colour, 0), dtype=np.float32)
 
 
 def cache_entry(

@@ -19,7 +19,7 @@ _UNKNOWN: Any = {"path": "light.fit"}
 SWITCHED_OFF = "ALTaz cleanup requested but no ALT_AZ frames detected -> disabled (EQ-only run)."
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Run:
     """A run, in words; whether cleanup was asked for; the entries of each tile; its counts."""
 
@@ -44,8 +44,15 @@ class Run:
 _EQ_TILE, _ALT_AZ_TILE, _UNKNOWN_TILE = (_EQ, _EQ), (_ALT_AZ, _ALT_AZ), (_UNKNOWN,)
 
 RUNS = tuple(
-    Run(f"{what}, cleanup {'asked for' if requested else 'not asked for'}", requested, groups, *counts)
-    for what, groups, counts in (
+    Run(
+        what=f"{what}, cleanup {'asked for' if requested else 'not asked for'}",
+        requested=requested,
+        groups=groups,
+        eq=eq,
+        altaz=altaz,
+        unknown=unknown,
+    )
+    for what, groups, (eq, altaz, unknown) in (
         ("an EQ-only run", (_EQ_TILE, _EQ_TILE), (4, 0, 0)),
         ("a mixed run", (_EQ_TILE, _ALT_AZ_TILE), (2, 2, 0)),
         ("a run of unknown mode", (_UNKNOWN_TILE, _UNKNOWN_TILE), (0, 0, 2)),
