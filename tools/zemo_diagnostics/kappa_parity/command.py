@@ -71,7 +71,7 @@ def command(
     from ..grouped_folder import GroupingOptions
     from ..progress import progress_bar
     from ..reports.outputs import check_output_paths, deliver
-    from ..zemosaic.under_test import open_zemosaic
+    from ..zemosaic.under_test import named_zemosaic
     from .compare_tiles import ParityOptions
     from .run import run_parity
 
@@ -96,6 +96,6 @@ def command(
             options,
             tile_ids=tiles,
             say=say,
-            zemosaic=open_zemosaic(zemosaic, python) if zemosaic else None,
+            zemosaic=named_zemosaic(zemosaic, python),
         )
     return deliver(report, form, outputs, force)

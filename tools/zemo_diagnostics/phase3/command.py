@@ -100,7 +100,7 @@ def command(
     from ..progress import progress_bar
     from ..reports.outputs import check_output_paths, deliver
     from ..zemosaic.master_settings import Settings
-    from ..zemosaic.under_test import open_zemosaic
+    from ..zemosaic.under_test import named_zemosaic
     from .build import Phase3Options
     from .data import BUNDLED_RULES, ZEMOSAIC_RULES, Rule
     from .folder import LOG_NAME, check_reports
@@ -113,9 +113,10 @@ def command(
         raise click.UsageError("--dry-run writes nothing: leave --report and --demo out; --format gives another form")
     check_reports(output, outputs)
     check_output_paths(outputs, force=force)
-    if only == "zemosaic" and zemosaic is None:
+    under_test = named_zemosaic(zemosaic, python)
+    if only == "zemosaic" and under_test is None:
         raise click.UsageError("--only zemosaic needs --zemosaic PATH")
-    rules = (Rule(only),) if only else ZEMOSAIC_RULES if zemosaic else BUNDLED_RULES
+    rules = (Rule(only),) if only else ZEMOSAIC_RULES if under_test else BUNDLED_RULES
     options = Phase3Options(
         requested=altaz_cleanup == "on",
         never=altaz_cleanup == "never",
@@ -131,7 +132,6 @@ def command(
     )
     if lacking := missing_extra_sentence():
         raise MissingPackageError(lacking)
-    under_test = open_zemosaic(zemosaic, python) if zemosaic else None
     if reason := why_no_pictures():
         say_as_it_is(f"No pictures will be drawn: {reason}")
     with progress_bar(quiet=quiet) as say:

@@ -1,9 +1,9 @@
 """The functions that the commands examine: ZeMosaic's own names, from two modules, in one replaceable thing.
 
-The modules are this project's own, in the folder above ``tools/`` or installed beside the package, and are loaded from
-these very files, whatever else has their names on the import path. A ZeMosaic has modules of the same names, and
-importing them changes files of it (its log is overwritten): so what a file defines is read from its text first, and
-a module that is not our own is never run.
+The modules are this project's own, in the folder above ``tools/``, installed beside the package, or, where the tool was
+put into a ZeMosaic checkout, within the package. They are loaded from these very files, whatever else has their names
+on the import path. A ZeMosaic has modules of the same names, and importing them changes files of it (its log is
+overwritten): so what a file defines is read from its text first, and a module that is not our own is never run.
 """
 
 from __future__ import annotations
@@ -29,6 +29,8 @@ _LOADED_FIRST = {WORKER: (ALIGN_STACK,), ALIGN_STACK: ()}
 
 # The folder that holds the package: ``tools/`` in a checkout, whose modules lie above it; else where all was installed.
 _TOOLS = Path(__file__).resolve().parents[2]
+
+_PACKAGE = Path(__file__).resolve().parents[1].name
 
 _TOP_LEVEL_NAME = re.compile(r"^(?:(?:async )?def |class )?(\w+)(?=\(|:| =)", re.MULTILINE)
 
@@ -95,8 +97,22 @@ def _is_installed() -> bool:
 
 
 def bundled_folder() -> Path:
-    """Give the folder where the modules under test belong."""
+    """Give the folder where the tool's own modules belong.
+
+    In a ZeMosaic checkout they lie within the package: beside it, they would take the place of ZeMosaic's own for the
+    other scripts there.
+    """
+    within = _TOOLS / _PACKAGE
+    if (within / f"{WORKER}.py").is_file():
+        return within
     return _TOOLS if _is_installed() else _TOOLS.parent
+
+
+def checkout_above() -> Path | None:
+    """Give the ZeMosaic checkout into whose ``tools/`` folder the tool was put; None where it was not."""
+    files = [_TOOLS.parent / f"{name}.py" for name in (WORKER, ALIGN_STACK)]
+    foreign = any(file.is_file() and not _is_our_own(file) for file in files)
+    return _TOOLS.parent if foreign and not _is_installed() else None
 
 
 def _file_of(name: str) -> Path:
@@ -151,8 +167,9 @@ def _not_ours(file: Path) -> str:
         return f"{file.name} is not where it belongs, beside the tool: run zemo-diag from its own folder or an install"
     return (
         f"this command needs zemo-diag's own {file.name}, and the one beside the tool is ZeMosaic's, or of another "
-        "version; it was not imported, since that alone would overwrite ZeMosaic's log: run zemo-diag from its own "
-        "folder or an install, and name the ZeMosaic by --zemosaic"
+        "version; it was not imported, since that alone would overwrite ZeMosaic's log: copy zemo-diag's own two "
+        f"modules into tools/{_PACKAGE}/, or run it from its own folder or an install, and name the ZeMosaic by "
+        "--zemosaic"
     )
 
 

@@ -6,9 +6,14 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from ..errors import InputError
-from .checkout import Checkout, has_modules, inspect_checkout
+from .checkout import Checkout, inspect_checkout
 from .child import Runnable
-from .functions_under_test import bundled_folder, check_bundled, describe_functions_under_test
+from .functions_under_test import (
+    bundled_folder,
+    check_bundled,
+    checkout_above,
+    describe_functions_under_test,
+)
 from .interpreter import Interpreter, find_interpreter, own_interpreter
 from .jobs import runnable
 from .versions import BUNDLED, Version, recognise
@@ -69,25 +74,29 @@ def open_zemosaic(path: Path, python: str | None = None) -> UnderTest:
     return UnderTest(checkout=checkout, interpreter=interpreter, version=recognise(checkout), bundled=False)
 
 
-def open_under_test(path: Path | None, python: str | None = None) -> UnderTest:
-    """Open what is to be examined.
+def named_zemosaic(path: Path | None, python: str | None = None) -> UnderTest | None:
+    """Open the checkout that is named, or the one into whose ``tools/`` folder the tool was put; None without either.
 
-    That is the checkout that is named; else the tool's own modules, or, where the tool was put into a checkout's
-    ``tools/`` folder, that checkout.
+    Raises
+    ------
+    InputError
+        It is no ZeMosaic checkout, no Python runs it, or a Python is named and no ZeMosaic.
+    """
+    path = path or checkout_above()
+    if path is None and python is not None:
+        raise InputError("--python says who runs the ZeMosaic of --zemosaic: name that too, or leave --python out")
+    return None if path is None else open_zemosaic(path, python)
+
+
+def open_under_test(path: Path | None, python: str | None = None) -> UnderTest:
+    """Open what is to be examined: that of `named_zemosaic`, else the tool's own modules.
 
     Raises
     ------
     InputError
         There is none of these.
     """
-    if path is not None:
-        return open_zemosaic(path, python)
-    try:
-        return open_bundled()
-    except InputError:
-        if not has_modules(bundled_folder()):
-            raise
-    return open_zemosaic(bundled_folder(), python)
+    return named_zemosaic(path, python) or open_bundled()
 
 
 def open_bundled() -> UnderTest:
