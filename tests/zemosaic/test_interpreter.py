@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from zemo_diagnostics.errors import InputError
+from zemo_diagnostics.zemosaic import interpreter
 from zemo_diagnostics.zemosaic.interpreter import find_interpreter
 
 from .lookalikes import Tree, write_lookalike
@@ -81,6 +82,15 @@ def test_an_old_or_strange_program_is_one_sentence(tmp_path: Path, answer: str, 
         find_interpreter(write_lookalike(tmp_path / "z"), str(program))
     assert told in str(error.value)
     assert str(error.value).startswith("the Python 'python' (named by --python)")
+
+
+@posix
+@pytest.mark.parametrize("answer", ["yes python", "sleep 600 & sleep 600"], ids=["without end", "silent"])
+def test_a_program_that_does_not_end_is_ended(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, answer: str) -> None:
+    monkeypatch.setattr(interpreter, "_ASK_TIMEOUT_S", 1.0)
+    program = write_program(tmp_path / "python", answer)
+    with pytest.raises(InputError, match="does not answer as a Python does"):
+        find_interpreter(write_lookalike(tmp_path / "z"), str(program))
 
 
 def test_what_is_named_is_found_by_its_name_its_path_or_its_folder(tmp_path: Path) -> None:

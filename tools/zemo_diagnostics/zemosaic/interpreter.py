@@ -8,11 +8,13 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from ..errors import InputError
+from .process_tree import process_tree
 
 OLDEST = (3, 10)
 
@@ -23,6 +25,7 @@ _USUAL_NAMES = (".venv", "venv", "env", ".env")
 _OURS = "the one that runs zemo-diag"
 
 _ASK_TIMEOUT_S = 60.0
+_LONGEST_ANSWER_BYTES = 1 << 20  # site hooks may print before it
 _MARK = "zemo-diag asks: "
 
 # Also Python 2 answers this. What site hooks print before it is passed over.
@@ -131,23 +134,13 @@ def _within(environment: Path, windows: bool) -> Path | None:
 
 def _asked(program: Path, origin: str) -> Interpreter:
     """Ask a Python for its version, and where its user's packages lie."""
-    kept = {key: value for key, value in os.environ.items() if not key.upper().startswith(("PYTHON", "__PYVENV"))}
-    with tempfile.TemporaryDirectory() as nowhere:
-        try:
-            answer = subprocess.run(
-                [str(program), "-E", "-B", "-c", _QUESTION],
-                cwd=nowhere,
-                env=kept,
-                stdin=subprocess.DEVNULL,
-                capture_output=True,
-                timeout=_ASK_TIMEOUT_S,
-                check=False,
-            ).stdout.decode("utf-8", "replace")
-        except (OSError, subprocess.SubprocessError) as error:
-            reason = getattr(error, "strerror", None) or "it does not answer"
-            raise InputError(
-                f"{_called(program, origin)} cannot be started ({reason}): name another by --python"
-            ) from error
+    try:
+        answer = _answer_of(program)
+    except OSError as error:
+        reason = error.strerror or type(error).__name__
+        raise InputError(
+            f"{_called(program, origin)} cannot be started ({reason}): name another by --python"
+        ) from error
     version, user_site = _answered(answer, program, origin)
     if version < OLDEST:
         raise InputError(
@@ -156,6 +149,29 @@ def _asked(program: Path, origin: str) -> Interpreter:
         )
     extra = (user_site,) if user_site and Path(user_site).is_dir() else ()
     return Interpreter(path=program, version=version, origin=origin, extra_paths=extra)
+
+
+def _answer_of(program: Path) -> str:
+    """Give what a program answers, as far as an answer may be long; it is gone with all that it started afterwards."""
+    kept = {key: value for key, value in os.environ.items() if not key.upper().startswith(("PYTHON", "__PYVENV"))}
+    command = [str(program), "-E", "-B", "-c", _QUESTION]
+    tree, null = process_tree(), subprocess.DEVNULL
+    with tempfile.TemporaryDirectory() as nowhere:
+        asked = subprocess.Popen(
+            command, cwd=nowhere, env=kept, stdin=null, stdout=subprocess.PIPE, stderr=null, **tree.options()
+        )
+        too_late = threading.Timer(_ASK_TIMEOUT_S, tree.kill, (asked,))
+        try:
+            tree.hold(asked)
+            too_late.start()
+            answer = asked.stdout.read(_LONGEST_ANSWER_BYTES) if asked.stdout else b""
+        finally:
+            too_late.cancel()
+            tree.kill(asked)
+            asked.wait()
+            if asked.stdout:
+                asked.stdout.close()
+    return answer.decode("utf-8", "replace")
 
 
 def _answered(answer: str, program: Path, origin: str) -> tuple[tuple[int, int, int], str | None]:
