@@ -214,7 +214,9 @@ class _Gathered:
         builds = [self._builds[rule] for rule in (Rule.ZEMOSAIC, Rule.PATCHED)]
         same_frames = len({(build.cleanup_enabled, build.stacked) for build in builds}) == 1
         lost = any(build.outcome.is_lost for build in builds)
-        if self._builder.options.settings is not Settings.PLAIN or lost or not same_frames:
+        # Pixels that are not known are 0 in ZeMosaic, and spread when frames are resampled; the patch leaves them out.
+        unknown = not builds[1].cleanup_enabled and builds[1].blank_pixels > 0
+        if self._builder.options.settings is not Settings.PLAIN or lost or unknown or not same_frames:
             return None
         if not isinstance(theirs, MeasuredFile) or not isinstance(ours, MeasuredFile):
             return None
