@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +17,14 @@ from tests.phase3.test_command import ALTAZ_TILE, EQ_TILE, Ran, state_of, write_
 from tests.zemosaic.lookalikes import Tree, write_lookalike
 from zemo_diagnostics.frames.entries import scan_folder
 from zemo_diagnostics.frames.tiles import Tile
+from zemo_diagnostics.gating.gate import gate_tiles
+from zemo_diagnostics.grouped_folder import GroupingOptions, read_grouped
 from zemo_diagnostics.phase3 import zemosaic_maker
+from zemo_diagnostics.phase3.data import Rule
+from zemo_diagnostics.phase3.flags import cleanup_flags
 from zemo_diagnostics.phase3.zemosaic_maker import central_reference, pointing_wcs
+from zemo_diagnostics.zemosaic.under_test import open_zemosaic
+from zemo_diagnostics.zemosaic.versions import APRIL, BEFORE, JANUARY, Version
 
 # As the released versions: padded to a square of the diagonal, the WCS left behind; with the cleanup every frame but
 # the reference is nothing.
@@ -194,6 +201,16 @@ def test_frames_that_cannot_be_read_are_left_out(lights: Path, tmp_path: Path) -
     ran = Ran(lights, tmp_path / "out", "--zemosaic", str(checkout_that(tmp_path)), "--only", "zemosaic")
     assert builds(ran)[1]["unreadable"] == [dead.name]
     assert "ZD406" in ran.codes
+
+
+@pytest.mark.parametrize("version", [BEFORE, JANUARY, APRIL], ids=lambda version: version.name)
+@pytest.mark.parametrize("folder", ["mixed_by_tile", "no_eqmode", "eq_only"])
+def test_its_flags_are_those_that_gating_tells(version: Version, folder: str, fixtures: Path, tmp_path: Path) -> None:
+    run = read_grouped(fixtures / folder, GroupingOptions(), lambda *_: None)
+    gating = gate_tiles(run.tiles, run.functions, requested=True, only=version)
+    under_test = replace(open_zemosaic(checkout_that(tmp_path)), version=version)
+    told = {tile.tile_id: tile.versions[0].decided.tile_enabled for tile in gating.tiles}
+    assert cleanup_flags(run.tiles, gating, under_test)[Rule.ZEMOSAIC] == told
 
 
 # ------------------------------------------------------------------------------------------- what is handed over

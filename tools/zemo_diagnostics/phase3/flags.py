@@ -10,7 +10,7 @@ from ..gating.data import RunGating
 from ..zemosaic.entries import EntryKind, entry_of
 from ..zemosaic.mount_mode import Mode
 from ..zemosaic.under_test import UnderTest
-from ..zemosaic.versions import Run, decide, infer
+from ..zemosaic.versions import decide, infer, run_of
 from .build import Flags
 from .data import Rule
 
@@ -43,16 +43,17 @@ def cleanup_flags(
         Rule.PATCHED: {one.tile_id: one.tile_enabled for one in gating.tiles},
     }
     if zemosaic is not None:
-        flags[Rule.ZEMOSAIC] = {tile.tile_id: _decided(tile, gating, zemosaic) for tile in tiles}
+        flags[Rule.ZEMOSAIC] = _decided(tiles, zemosaic, requested=gating.requested)
     return flags
 
 
-def _decided(tile: Tile, gating: RunGating, zemosaic: UnderTest) -> bool:
+def _decided(tiles: Sequence[Tile], zemosaic: UnderTest, *, requested: bool) -> dict[int, bool]:
     """Decide as the version does that a ZeMosaic is like; one that is like none gets what was asked for."""
-    if zemosaic.version is None:
-        return gating.requested
-    run = Run(requested=gating.requested, eq=gating.eq, altaz=gating.altaz, unknown=gating.unknown)
-    return decide(zemosaic.version, _phase1_entries(tile), run, tile.tile_id).tile_enabled
+    version, groups = zemosaic.version, {tile.tile_id: _phase1_entries(tile) for tile in tiles}
+    if version is None:
+        return dict.fromkeys(groups, requested)
+    run = run_of(version, [entry for group in groups.values() for entry in group], requested=requested)
+    return {tile_id: decide(version, group, run, tile_id).tile_enabled for tile_id, group in groups.items()}
 
 
 def is_unknown(tile: Tile, zemosaic: UnderTest | None) -> bool:
