@@ -78,7 +78,7 @@ def test_no_master_and_nothing_beside_it_says_anything_private(lights: Path, tmp
     ran = Ran(lights, tmp_path / "out")
     assert [(tile["tile_id"], tile["retry_of"]) for tile in ran.run["tiles"]] == [(1, None), (2, 1)]
     files = [path for path in ran.out.rglob("*") if path.is_file() and path.suffix != ".png"]
-    assert len(files) == 6
+    assert len(files) == 8
     for path in files:
         assert CANARIES.findall(path.read_bytes()) == [], path.name
     for path in ran.out.rglob("*.fits"):

@@ -15,7 +15,7 @@ VERSIONS = ("before", "2026-01", "2026-04", "zemo-diag")
 _EXAMPLES = """\b
 Examples:
   zemo-diag gating my_lights -o report.md
-  zemo-diag gating my_lights --zemosaic ../zemosaic
+  zemo-diag gating my_lights --zemosaic ZeMosaic
 """
 
 

@@ -11,7 +11,7 @@ from ..command_options import Crop, Finite, input_options, kappa_options, output
 _EXAMPLES = """\b
 Examples:
   zemo-diag kappa-parity my_lights --tile 1 -o report.json
-  zemo-diag kappa-parity my_lights --zemosaic ../zemosaic
+  zemo-diag kappa-parity my_lights --zemosaic ZeMosaic
 """
 
 
