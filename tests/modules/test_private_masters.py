@@ -15,7 +15,7 @@ import zemo_diag
 import zemosaic_worker as worker
 from tests.phase3.test_command import EQ_TILE, Ran, astray, write_lights
 from tests.sample_phase3 import save_group, shifted_frames
-from zemo_diagnostics.phase3 import build as phase3_build
+from zemo_diagnostics.phase3 import making as phase3_making
 from zemo_diagnostics.phase3 import run as phase3_run
 from zemo_diagnostics.redaction import PrivateWords
 from zemo_diagnostics.stack import stacking
@@ -61,8 +61,8 @@ def solution(ra_deg: float = 274.7, dec_deg: float = -13.79) -> fits.Header:
 def lights(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Give solved frames whose headers and names say everything: one tile, and one frame for a retry tile."""
     private = PrivateWords(users=(USER,))
-    for module in (phase3_run, phase3_build, stacking):
-        monkeypatch.setattr(module, "private_words", lambda: private, raising=False)
+    for module in (phase3_run, phase3_making, stacking):
+        monkeypatch.setattr(module, "private_words", lambda: private)
     folder = write_lights(tmp_path / f"{USER} lights", EQ_TILE, astray(EQ_TILE, 1))
     for path in sorted(folder.rglob("*.fit")):
         with fits.open(path, mode="update", output_verify="silentfix") as hdus:

@@ -203,6 +203,15 @@ def test_frames_that_cannot_be_read_are_left_out(lights: Path, tmp_path: Path) -
     assert "ZD406" in ran.codes
 
 
+def test_one_frames_light_is_seen_in_a_master_that_lost_its_margin(lights: Path, tmp_path: Path) -> None:
+    """As that of 2026-04 does with tiles that it cleans."""
+    worker = WORKER.replace("np.moveaxis(master, -1, 0), header", "np.moveaxis(stacked[5:-5, 5:-5], -1, 0), header")
+    checkout = write_lookalike(tmp_path / "zemosaic", worker=worker.format(before="pass", at_import=""))
+    ran = Ran(lights, tmp_path / "out", "--zemosaic", str(checkout), "--only", "zemosaic")
+    assert [build["outcome"] for build in builds(ran)] == ["one frame's light"] * 2
+    assert {build["padding_fraction"] for build in builds(ran)} == {0}
+
+
 @pytest.mark.parametrize("version", [BEFORE, JANUARY, APRIL], ids=lambda version: version.name)
 @pytest.mark.parametrize("folder", ["mixed_by_tile", "no_eqmode", "eq_only"])
 def test_its_flags_are_those_that_gating_tells(version: Version, folder: str, fixtures: Path, tmp_path: Path) -> None:

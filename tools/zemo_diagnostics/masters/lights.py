@@ -147,6 +147,28 @@ def _compare(master: RowSource, frame: Frame, frames: int, scratch: Path) -> Com
     return Compared(ReferenceFrame.COMPARED, one_frames_light(pixels, _best_place(pixels, around), frames))
 
 
+def one_frame_of(master: RowSource, light: RowSource, frames: int) -> OneFrame | None:
+    """Compare the middle of a master with what lies there of its reference frame.
+
+    Parameters
+    ----------
+    master : RowSource, (H, W) or (H, W, C)
+        What lies within its padding; it may have lost the same margin on all sides.
+    light : RowSource, (H, W) or (H, W, C)
+        The reference frame, in colour as it was stacked.
+    frames : int
+        How many frames the master is made of.
+
+    Returns
+    -------
+    OneFrame or None
+        None where they are not of one size, or too few pixels can be compared.
+    """
+    pixels = _middle(master)
+    around = _around(light, master.shape, pixels.shape[2])
+    return None if around is None else one_frames_light(pixels, _best_place(pixels, around), frames)
+
+
 def _around(light: RowSource, shape: tuple[int, ...], channels: int) -> Pixels | None:
     """Read what a master's middle may show of a light, with as many channels; None where it is not of its size.
 

@@ -16,8 +16,9 @@ from ..frames.pixels import Cropped, Pixels, RowSource, blank_pixels, open_frame
 from ..frames.reading import reading
 from ..machine.scratch import scratch_folder
 from ..masters.data import MasterVerdict, OneFrame, Padding
+from ..masters.lights import one_frame_of
 from ..masters.measure import judge
-from ..masters.one_frame import one_frames_light, pixel_noise
+from ..masters.one_frame import pixel_noise
 from ..masters.padding import RowExtents, find_padding
 from ..masters.pictures import Labelled, Thumbnail, side_by_side, stretch, stretch_limits, write_png
 from ..masters.pixels import MasterPixels, measure_pixels
@@ -161,10 +162,7 @@ def _one_frame(source: RowSource, header: ImageHeader, reference: Pixels) -> One
     frames = card_int(header.cards, "MT_NFRAMES", 0)
     if frames < 2:
         return None
-    master = np.asarray(source[0 : source.shape[0]], dtype=np.float32)
-    if master.ndim == 3:
-        reference = _in_colour(reference)
-    return one_frames_light(master, reference, frames) if master.shape == reference.shape else None
+    return one_frame_of(source, reference, frames)
 
 
 def _wcs_shift(header: ImageHeader, padding: Padding, crpix: Point | None) -> float | None:
