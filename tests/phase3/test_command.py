@@ -158,7 +158,7 @@ def test_every_line_of_the_worker_is_in_the_log(demo: Ran) -> None:
     gating = [text for rule, level, text in log if (rule, level) == ("patched", "DEBUG_DETAIL") and "GATING" in text]
     assert sorted(gating) == [
         f"P3_ALTaz_GATING: tile_id={i} eqmode={mode} global_enabled=True => tile_enabled={mode == 'ALT_AZ'}"
-        for i, mode in enumerate(("EQ", "EQ", "ALT_AZ", "ALT_AZ", "EQ"), start=1)
+        for i, mode in enumerate(("EQ", "EQ", "ALT_AZ", "ALT_AZ", "EQ"))
     ]
     forms = [
         r"ALPHA_STATS: level=master_tile nonzero_frac=\S+ min=\S+ max=\S+ shape=\((320, 180|368, 368)\)",
@@ -168,7 +168,7 @@ def test_every_line_of_the_worker_is_in_the_log(demo: Ran) -> None:
     ]
     for form in forms:
         assert {rule for rule, _, text in log if re.fullmatch(form, text)} == {"patched", "rule_alone", "before"}, form
-    empty = r"MT_EMPTY_TILE tile=3 max_abs=0 std=0 valid_frac=\S+ alpha_frac=\S+ eps=1e-08"
+    empty = r"MT_EMPTY_TILE tile=2 max_abs=0 std=0 valid_frac=\S+ alpha_frac=\S+ eps=1e-08"
     assert [rule for rule, _, text in log if re.fullmatch(empty, text)] == ["before"]
 
 

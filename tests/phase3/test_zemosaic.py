@@ -139,12 +139,39 @@ def test_a_group_that_comes_back_is_a_tile_of_its_own(lights: Path, tmp_path: Pa
     ],
 )
 def test_whatever_becomes_of_it_is_that_tiles_finding(before: str, words: str, lights: Path, tmp_path: Path) -> None:
-    checkout = checkout_that(tmp_path, f"if tile_id == 1:\n    {before}")
+    checkout = checkout_that(tmp_path, f"if tile_id == 0:\n    {before}")
     ran = Ran(lights, tmp_path / "out", "--zemosaic", str(checkout), "--timeout", "3", "--only", "zemosaic")
     assert (ran.code, ran.codes[0]) == (1, "ZD404")
     first, second = builds(ran)
     assert words in first["error"]
     assert (second["outcome"], second["error"]) == ("one frame's light", None)
+
+
+@pytest.mark.parametrize("named", ["light", "link", "folder", "line"])
+def test_what_it_names_as_its_master_is_taken_only_from_its_folder(named: str, lights: Path, tmp_path: Path) -> None:
+    light = next((lights / "tile_eq").iterdir())
+    returned = {
+        "light": f"return ({str(light)!r}, None), []",
+        "link": f"os.symlink({str(light)!r}, output + '/m.fits'); return (output + '/m.fits', None), []",
+        "folder": "return (output, None), []",
+        "line": "fits.writeto(output + '/m.fits', np.zeros(5, 'f4')); return (output + '/m.fits', None), []",
+    }
+    before = state_of(lights)
+    checkout = checkout_that(tmp_path, returned[named])
+    ran = Ran(lights, tmp_path / "out", "--zemosaic", str(checkout), "--only", "zemosaic")
+    assert state_of(lights) == before
+    assert ran.code == 1
+    assert {build["outcome"] for build in builds(ran)} == {"failed"}
+
+
+@pytest.mark.parametrize(
+    "groups", ["'abc'", "[[{'x': 1}]]", "[[5]]", "[[dict(entry) for entry in group * 60]]", "[[{'path_raw': 'a'}]]"]
+)
+def test_odd_groups_to_try_again_are_let_be(groups: str, lights: Path, tmp_path: Path) -> None:
+    checkout = checkout_that(tmp_path, f"if tile_id == 0:\n    retries = {groups}")
+    ran = Ran(lights, tmp_path / "out", "--zemosaic", str(checkout), "--only", "zemosaic")
+    assert ran.code == 1
+    assert len(ran.run["tiles"]) == (3 if "60" in groups else 2)
 
 
 def test_a_checkout_that_cannot_be_imported_is_every_tiles_finding(lights: Path, tmp_path: Path) -> None:

@@ -255,15 +255,14 @@ PHASE3_GROUP = SampleGroup(
     shape=PHASE3_SHAPE,
     stars_per_deg2=24000.0,
 )
-"""What Phase 3 makes of real coverage.
+"""What Phase 3 makes of real coverage. Before the patch the mask leaves one frame's light, and nothing of the third.
 
-- ``tile_01_eq_wide``: a mosaic of pointings in one equatorial tile. Only a cross a few pixels wide is covered well;
-  it passes the 10 % guard, and its soft edge blanks nearly all of it: the old rule loses the tile.
-- ``tile_02_eq_dithered``: good coverage; the tile survives both rules.
+- ``tile_01_eq_wide``: a mosaic of pointings in one equatorial tile. Only a cross a few pixels wide is covered well; it
+  passes the 10 % guard, and its soft edge blanks nearly all of it: the rule alone loses the tile.
+- ``tile_02_eq_dithered``: good coverage; by the rule alone the tile loses a margin.
 - ``tile_03_altaz_turning``: the field turns by 17 degrees, and the cleanup removes the ragged corners.
 - ``tile_04_altaz_wide``: the cross is narrower than 10 % of the tile: the guard drops the mask.
-- ``tile_05_eq_pierced``: dead pixels are marked missing, so that no pixel is far from a hole in the coverage. The
-  guard counts them as kept, and the soft edge blanks them all: the old rule leaves an empty master.
+- ``tile_05_eq_pierced``: dead pixels are marked missing: unknown with the patch, and 0 in ZeMosaic.
 """
 
 

@@ -221,6 +221,9 @@ class Builder:
         # A retry must not get a number whose master or picture would take the place of somebody else's file.
         foreign = [name for name in named_files(self.manifest.folder) if not self.manifest.is_ours(name)]
         self._taken = {number for name in foreign if (number := number_in(name)) is not None}
+        log.tell(
+            self._rules[0], "P3_NUMBERS: tiles count from 0 here, as in ZeMosaic; in the report tile 1 is the first"
+        )
         for name in (*RULES, PICTURES_NAME):
             for left in sweep_staging(self.manifest.folder / name):
                 log.tell(str(name), f"P3_SCRATCH: removed what a process that ended left behind: {left}")

@@ -269,7 +269,8 @@ def tile_verdict(builds: Sequence[tuple[Rule, TileBuild]]) -> TileVerdict:
     outcomes = {rule: build.outcome for rule, build in builds}
     if BuildOutcome.FAILED in outcomes.values():
         return TileVerdict.FAILED
-    if all(_is_dead(build) for _, build in builds):
+    # Of a ZeMosaic alone it cannot be told whether its lights are dead: some write 0 for what they blank.
+    if all(_is_dead(build) for _, build in builds) and set(outcomes) != {Rule.ZEMOSAIC}:
         return TileVerdict.DEAD
     patched = outcomes.get(Rule.PATCHED)
     if patched is not None and patched.is_lost:

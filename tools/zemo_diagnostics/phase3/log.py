@@ -18,11 +18,16 @@ _ALIGNING = 0.8
 _BAR_CELLS = 10
 _TILES_SHOWN = 3
 
+# Where a line of the worker's, or of ours, names a tile.
+_TILE_NUMBER = re.compile(r"\b(tile(?:_id)?[= ])(\d+)\b")
+
 _FRAMES_LINE = re.compile(r"MT_FRAMES tile=(\d+) ")
 
 
 class Phase3Log:
     """Takes ZeMosaic's progress callback: every line with its level goes to a file, and progress to `say`.
+
+    In the file tiles count from 0, as in ZeMosaic's own log, and a first line says so.
 
     What the file cannot take is dropped: a full disk ends the run by its masters, not by its log.
 
@@ -48,10 +53,10 @@ class Phase3Log:
             self._stream = path.open("a", encoding="utf-8", errors="backslashreplace", newline="\n", buffering=1)
         except OSError as error:
             raise OutputError(f"'{path}' cannot be written ({error.strerror or error}): move it elsewhere") from error
+        self._lock = threading.Lock()
         self._total, self._say, self._private = max(1, total), say, private
         self._done = 0
         self._flying: dict[int, float] = {}
-        self._lock = threading.Lock()
         self.rule = ""
 
     def __enter__(self) -> Phase3Log:
@@ -66,7 +71,7 @@ class Phase3Log:
 
     def __call__(self, message: str, percent: float | None, level: str, **_: object) -> None:
         """Take one line of the worker."""
-        self.take(message, level, self.rule)
+        self.take(_counted_from_0(message), level, self.rule)
         tile = _FRAMES_LINE.match(message)
         if tile and percent is not None:
             self._flying[int(tile[1])] = percent / 100.0
@@ -81,7 +86,7 @@ class Phase3Log:
     def tell(self, rule: str, message: str) -> None:
         """Keep a line of our own."""
         self.rule = rule
-        self.take(message, "INFO", rule)
+        self.take(_counted_from_0(message), "INFO", rule)
 
     def begun(self, tile_id: int) -> None:
         """Note that a tile is in flight of which nothing more is heard until it is done."""
@@ -100,6 +105,11 @@ class Phase3Log:
         part = (self._done + _ALIGNING * sum(self._flying.values())) / self._total
         bars = [f"tile {tile} {_bar(done)}" for tile, done in sorted(self._flying.items())[:_TILES_SHOWN]]
         self._say(f"building masters ({self.rule})", min(part, 1.0), ", ".join(bars))
+
+
+def _counted_from_0(message: str) -> str:
+    """Give tiles the numbers of ZeMosaic's log: the report's tile 1 is tile 0 there."""
+    return _TILE_NUMBER.sub(lambda match: f"{match[1]}{int(match[2]) - 1}", message)
 
 
 def _bar(part: float) -> str:

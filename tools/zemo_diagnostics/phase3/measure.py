@@ -107,6 +107,8 @@ def measure_file(path: Path, frame_shape: Shape, *, picture: bool, load_frame: L
     """
     with reading(path):
         header = read_image_header(path)
+    if len(header.shape) not in (2, 3):
+        raise FrameError("it holds no image of frames")
     with scratch_folder() as scratch:
         padding, source = _within(_opened(path, header, scratch), frame_shape)
         thumbnail = Thumbnail(source.shape, PICTURE_SIDE) if picture else None

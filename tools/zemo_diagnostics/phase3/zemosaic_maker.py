@@ -41,6 +41,7 @@ from ..zemosaic.master_settings import (
 )
 from ..zemosaic.under_test import UnderTest
 from .data import Rule
+from .files import write_number
 from .log import Phase3Log
 from .making import Need, Order, aligned_shape, shown_names
 from .results import TileResult
@@ -198,8 +199,9 @@ class ZemosaicMaker:
             return _Made(outcome=None, built=None, unreadable=unreadable, error="none of its frames can be read")
         made_in = folder / "made"
         made_in.mkdir()
-        settings = self._tile_settings(group.tile_id, order.flags[group.root.tile_id])
-        job = master_tile_job(entries, group.tile_id, made_in, settings.arguments)
+        number = group.tile_id - 1  # its own count from 0, as its log does
+        settings = self._tile_settings(number, order.flags[group.root.tile_id])
+        job = master_tile_job(entries, number, made_in, settings.arguments)
         outcome = run_job(
             job,
             self._under_test.runnable,
@@ -209,9 +211,12 @@ class ZemosaicMaker:
             stop=self._stop,
         )
         built = read_master_tile(outcome)
+        if built.path is not None and not _is_made_there(built.path, made_in):
+            return _Made(outcome=outcome, built=replace(built, path=None), error=_ELSEWHERE)
         if built.path is not None:
-            kept = order.folder / built.path.name
+            kept = order.folder / f"master_tile_{group.tile_id:03d}.fits"
             built.path.replace(kept)
+            write_number(kept, group.tile_id)
             built = replace(built, path=kept)
         return _Made(outcome=outcome, built=built, unreadable=unreadable, pointed=pointed)
 
@@ -242,7 +247,7 @@ class ZemosaicMaker:
 
     def _take(self, group: _Group, made: _Made, order: Order, free: Any) -> list[_Group]:
         """Hand over what became of a group; give its retries."""
-        failed = _retried(made.built)
+        failed = _retried(made.built, group)
         last_try = group.attempt >= _MOST_RETRIES
         names = shown_names(group.root)
         again = [] if last_try else [indices for indices in failed if indices]
@@ -281,10 +286,33 @@ class ZemosaicMaker:
         ]
 
 
-def _retried(built: BuiltTile | None) -> list[tuple[int, ...]]:
-    """Give the frames of each group that is to be tried again, by their places in the tile."""
-    groups = built.retry_groups if built else []
-    return [tuple(int(Path(str(entry["path_raw"])).parts[-2]) for entry in group) for group in groups]
+_ELSEWHERE = "the master that ZeMosaic names is no file in the folder that it was given: it was left alone"
+
+
+def _is_made_there(path: Path, folder: Path) -> bool:
+    """Tell whether a master is a file in the folder for it: whatever else ZeMosaic names is never touched."""
+    try:
+        return path.is_file() and not path.is_symlink() and path.resolve().parent == folder.resolve()
+    except OSError:
+        return False
+
+
+def _retried(built: BuiltTile | None, group: _Group) -> list[tuple[int, ...]]:
+    """Give the frames of each group that is to be tried again, by their places in the tile, each frame once."""
+    left, again = set(group.indices), []
+    for entries in built.retry_groups if built else []:
+        places = [place for place in map(_place_of, entries) if place in left]
+        chosen = tuple(dict.fromkeys(place for place in places if place is not None))
+        left -= set(chosen)
+        again += [chosen] if chosen else []
+    return again
+
+
+def _place_of(entry: object) -> int | None:
+    """Read from an entry which of the tile's frames it is; None where it is none."""
+    name = entry.get("path_raw") if isinstance(entry, dict) else None
+    place = name.split("/")[0] if isinstance(name, str) else ""
+    return int(place) if place.isdecimal() else None
 
 
 def _repeated_to(outcome: Outcome | None) -> int:
