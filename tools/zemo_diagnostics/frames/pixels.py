@@ -292,8 +292,13 @@ def open_frame(frame: Frame, scratch: Path) -> RowSource:
     ScratchError
         Where there is no room to unpack them.
     """
-    with reading(frame.path):
-        return GuardedRows(_stored(frame.path, frame.header, scratch), frame.path)
+    return open_image(frame.path, frame.header, scratch)
+
+
+def open_image(path: Path, header: ImageHeader | None, scratch: Path) -> RowSource:
+    """Make the pixels of any image readable as `open_frame` does; `header` says where they lie in its file."""
+    with reading(path):
+        return GuardedRows(_stored(path, header, scratch), path)
 
 
 def _stored(path: Path, header: ImageHeader | None, scratch: Path) -> StoredPlanes:

@@ -16,9 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import FrameError, UnusableFile
-from ..frames.entries import Frame
-from ..frames.headers import ImageHeader
-from ..frames.pixels import RowSource, open_frame
+from ..frames.pixels import open_image
 from ..machine.scratch import scratch_folder
 from ..progress import Say
 from .canvas import Canvas, lay_out
@@ -106,8 +104,8 @@ def _measured(
 ) -> TileMaster:
     """Measure one master; what it is unpacked to is removed at once, so that no disk is filled."""
     with scratch_folder() as scratch:
-        source = _opened(file, file.header, scratch)
-        alpha = _opened(file, file.alpha, scratch) if file.alpha else None
+        source = open_image(file.path, file.header, scratch)
+        alpha = open_image(file.path, file.alpha, scratch) if file.alpha else None
         canvas = lay_out(source, alpha, lights.shape_of(file.reference) if lights else None)
         thumbnail = Thumbnail(canvas.source.shape) if draw else None
         pixels = measure_pixels(canvas.source, canvas.alpha, thumbnail)
@@ -148,13 +146,6 @@ def _placed(holes: CoreHoles, padding: Padding | None) -> CoreHoles:
         return holes
     places = tuple((y + padding.top, x + padding.left) for y, x in holes.first_places)
     return CoreHoles(holes.pixels, places)
-
-
-def _opened(file: MasterFile, header: ImageHeader, scratch: Path) -> RowSource:
-    """Make an image of a file readable by bands of rows."""
-    return open_frame(
-        Frame(path=file.path, name=file.name, entry={}, shape=header.shape, header=header, telescope=("", "")), scratch
-    )
 
 
 def judge(pixels: MasterPixels, signal: MasterSignal) -> MasterVerdict:

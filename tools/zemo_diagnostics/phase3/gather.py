@@ -142,7 +142,7 @@ class _Gathered:
                 self._builds[rule] = self._build(rule, result)
         builds = {rule: self._builds[rule] for rule in RULES if rule in asked}
         verdict = tile_verdict(list(builds.items()))
-        comparison = self._comparison(results) if {Rule.ZEMOSAIC, Rule.PATCHED} <= set(asked) else None
+        comparison = self._comparison() if {Rule.ZEMOSAIC, Rule.PATCHED} <= set(asked) else None
         return replace(
             tile,
             verdict=verdict,
@@ -208,7 +208,7 @@ class _Gathered:
         )
         return _with_pixels(build, measured) if isinstance(measured, MeasuredFile) else build
 
-    def _comparison(self, results: Mapping[Rule, TileResult]) -> PixelComparison | None:
+    def _comparison(self) -> PixelComparison | None:
         """Compare ZeMosaic's master with the patched one, where both are built alike."""
         theirs, ours = (self._measured.get(rule) for rule in (Rule.ZEMOSAIC, Rule.PATCHED))
         builds = [self._builds[rule] for rule in (Rule.ZEMOSAIC, Rule.PATCHED)]
@@ -220,22 +220,19 @@ class _Gathered:
             return None
         if not isinstance(theirs, MeasuredFile) or not isinstance(ours, MeasuredFile):
             return None
-        paths = [results[rule].path for rule in (Rule.ZEMOSAIC, Rule.PATCHED)]
-        if theirs.reference != ours.reference or None in paths:
+        if theirs.reference != ours.reference:
             return None
         try:
-            return compare_masters(Path(str(paths[0])), Path(str(paths[1])), self._shape)
+            return compare_masters(theirs.path, ours.path, self._shape)
         except FrameError:
             return None
 
     def drawn(self, tile: TilePhase3, no_pictures: str) -> tuple[TilePhase3, str]:
         """Draw a tile's masters; why that failed, which is no reason to give up the report."""
-        shown = [
-            (measured.label(rule, self._builds[rule].outcome), measured.image)
-            for rule in RULES
-            if isinstance(measured := self._measured.get(rule), MeasuredFile) and measured.image is not None
+        masters = [(rule, one) for rule in RULES if isinstance(one := self._measured.get(rule), MeasuredFile)]
+        pictures = [
+            (one.label(rule, self._builds[rule].outcome), one.image) for rule, one in masters if one.image is not None
         ]
-        pictures = [(label, image) for label, image in shown if image is not None]
         if no_pictures or not pictures:
             return tile, no_pictures
         picture, manifest = picture_name(tile.tile_id), self._builder.manifest

@@ -21,6 +21,7 @@ from .log import Phase3Log
 from .results import Results, TileResult
 
 _WEIGHT_METHODS = {"none": "none", "noise": "noise_variance"}
+# Headers of a master, and the file's own padding.
 _HEADER_BYTES = 4 * 2880
 
 
@@ -91,6 +92,11 @@ def aligned_shape(frames: Sequence[Frame]) -> tuple[int, ...]:
     return (*shape, 3)
 
 
+def master_bytes(shape: tuple[int, ...]) -> int:
+    """Give the size of a master that the bundled worker makes of frames of this shape: float32, and its ALPHA plane."""
+    return 4 * prod(shape) + prod(shape[:2]) + _HEADER_BYTES
+
+
 def shown_names(tile: Tile) -> list[str]:
     """Give what masters and log call each frame of a tile: its file's name, without a user's."""
     private = private_words()
@@ -134,7 +140,7 @@ class BundledMaker:
         """Estimate one tile, as the worker does."""
         shape = aligned_shape(tile.frames)
         estimated = self._functions.estimate_master_tile(len(tile.frames), shape)
-        return Need(estimated.memory_bytes, estimated.disk_bytes, 4 * prod(shape) + prod(shape[:2]) + _HEADER_BYTES)
+        return Need(estimated.memory_bytes, estimated.disk_bytes, master_bytes(shape))
 
     def recipe(self, tile: Tile, cleanup_enabled: bool, /) -> tuple[object, ...]:
         """Say how a tile is built: with which flag, which footprint, which reference."""

@@ -10,9 +10,8 @@ from pathlib import Path
 import numpy as np
 
 from ..errors import FrameError
-from ..frames.entries import Frame
 from ..frames.headers import ImageHeader, card, card_int, read_image_header
-from ..frames.pixels import Cropped, Pixels, RowSource, blank_pixels, open_frame, read_window
+from ..frames.pixels import Cropped, Pixels, RowSource, blank_pixels, open_image, read_window
 from ..frames.reading import reading
 from ..machine.scratch import scratch_folder
 from ..masters.data import MasterVerdict, OneFrame, Padding
@@ -53,6 +52,8 @@ class MeasuredFile:
 
     Attributes
     ----------
+    path : Path
+        The file.
     verdict : MasterVerdict
         What its pixels come to.
     pixels : MasterPixels
@@ -69,6 +70,7 @@ class MeasuredFile:
         A small picture, where it was asked for.
     """
 
+    path: Path
     verdict: MasterVerdict
     pixels: MasterPixels
     padding: Padding | None
@@ -110,14 +112,14 @@ def measure_file(path: Path, frame_shape: Shape, *, picture: bool, load_frame: L
     if len(header.shape) not in (2, 3):
         raise FrameError("it holds no image of frames")
     with scratch_folder() as scratch:
-        padding, source = _within(_opened(path, header, scratch), frame_shape)
+        padding, source = _within(open_image(path, header, scratch), frame_shape)
         thumbnail = Thumbnail(source.shape, PICTURE_SIDE) if picture else None
         pixels = measure_pixels(source, None, thumbnail)
         verdict = judge(pixels, load_master_signal())
         reference = _reference_frame(header, load_frame)
-        asked = reference is not None and verdict is not MasterVerdict.EMPTY
-        one = _one_frame(source, header, reference.pixels) if asked and reference is not None else None
+        one = None if verdict is MasterVerdict.EMPTY else _one_frame(source, header, reference)
     return MeasuredFile(
+        path=path,
         verdict=verdict,
         pixels=pixels,
         padding=padding,
@@ -126,12 +128,6 @@ def measure_file(path: Path, frame_shape: Shape, *, picture: bool, load_frame: L
         wcs_shift_px=_wcs_shift(header, padding, reference.crpix) if padding and reference else None,
         image=thumbnail.image() if thumbnail else None,
     )
-
-
-def _opened(path: Path, header: ImageHeader, scratch: Path) -> RowSource:
-    """Make a master readable by bands of rows."""
-    frame = Frame(path=path, name=path.name, entry={}, shape=header.shape, header=header, telescope=("", ""))
-    return open_frame(frame, scratch)
 
 
 def _within(source: RowSource, frame_shape: Shape) -> tuple[Padding | None, RowSource]:
@@ -159,12 +155,10 @@ def _reference_frame(header: ImageHeader, load_frame: LoadFrame | None) -> Refer
         return None
 
 
-def _one_frame(source: RowSource, header: ImageHeader, reference: Pixels) -> OneFrame | None:
+def _one_frame(source: RowSource, header: ImageHeader, reference: ReferenceFrame | None) -> OneFrame | None:
     """Hold a master against its reference frame; None where that cannot be done."""
     frames = card_int(header.cards, "MT_NFRAMES", 0)
-    if frames < 2:
-        return None
-    return one_frame_of(source, reference, frames)
+    return None if reference is None or frames < 2 else one_frame_of(source, reference.pixels, frames)
 
 
 def _wcs_shift(header: ImageHeader, padding: Padding, crpix: Point | None) -> float | None:
@@ -195,9 +189,9 @@ def compare_masters(theirs: Path, ours: Path, frame_shape: Shape) -> PixelCompar
     if one.shape != other.shape:
         return None
     both = ~blank_pixels(one) & ~blank_pixels(other)
-    finite = np.isfinite(one) & np.isfinite(other) & both.reshape(both.shape + (1,) * (one.ndim - 2))
+    finite = np.isfinite(one) & np.isfinite(other) & both[:, :, np.newaxis]
     x, y = other[finite].astype(np.float64), one[finite].astype(np.float64)
-    noises = [pixel_noise(plane, both) for plane in np.moveaxis(np.atleast_3d(other), -1, 0)]
+    noises = [pixel_noise(plane, both) for plane in np.moveaxis(other, -1, 0)]
     known = [noise for noise in noises if noise]
     if x.size < 2 or not known:
         return None
@@ -223,7 +217,7 @@ def _middle(path: Path, frame_shape: Shape) -> Pixels:
     with reading(path):
         header = read_image_header(path)
     with scratch_folder() as scratch:
-        _, source = _within(_opened(path, header, scratch), frame_shape)
+        _, source = _within(open_image(path, header, scratch), frame_shape)
         height, width = source.shape[:2]
         rows, columns = slice(height // 4, height - height // 4), slice(width // 4, width - width // 4)
         return np.asarray(read_window(source, rows, columns), dtype=np.float32)

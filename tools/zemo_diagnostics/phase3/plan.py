@@ -14,13 +14,10 @@ from ..frames.tiles import Tile
 from ..machine.memory_limits import available_memory
 from ..wording import human_bytes
 from .data import BUNDLED_RULES, BuildPlan, Rule
-from .making import Need, TileMaker, aligned_shape
+from .making import Need, TileMaker, aligned_shape, master_bytes
 
 # Of the memory that is free: some is left to the system.
 MEMORY_SHARE = 0.8
-
-# Headers of a master, and the file's own padding.
-_HEADER_BYTES = 4 * 2880
 
 # A picture of a tile is about as large as one byte for each sample of both masters.
 _PICTURE_BYTES_PER_PIXEL = 6
@@ -68,7 +65,7 @@ def plan_build(
     pixels = {number: prod(aligned_shape(tile.frames)[:2]) for number, tile in by_number.items()}
     drawn = {number for _, number in to_build}
     files = sum(_PICTURE_BYTES_PER_PIXEL * pixels[number] for number in drawn)
-    files += copies * max((_master_bytes(tile) for tile in tiles), default=0)
+    files += copies * max((master_bytes(aligned_shape(tile.frames)) for tile in tiles), default=0)
     sides = []
     for rules in (BUNDLED_RULES, (Rule.ZEMOSAIC,)):
         needs = [(rule, makers[rule].need(by_number[number])) for rule, number in to_build if rule in rules]
@@ -107,12 +104,6 @@ def _side(needs: Sequence[tuple[Rule, Need]], most: int, allowed: int, free: int
                 master_bytes=files,
             )
     raise AssertionError("unreachable: one tile at a time is always planned")
-
-
-def _master_bytes(tile: Tile) -> int:
-    """Give the size of a master of our own."""
-    shape = aligned_shape(tile.frames)
-    return 4 * prod(shape) + prod(shape[:2]) + _HEADER_BYTES
 
 
 def _largest(sizes: Sequence[int], count: int) -> int:

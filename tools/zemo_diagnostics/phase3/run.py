@@ -25,6 +25,7 @@ from ..zemosaic.functions_under_test import (
 )
 from ..zemosaic.master_settings import Settings
 from ..zemosaic.under_test import UnderTest
+from ..zemosaic.versions import BUNDLED
 from .build import Builder, DiskFullError, Flags, Phase3Options
 from .data import BUNDLED_RULES, BuildPlan, Rule, RuleFlag, RunPhase3, TilePhase3
 from .flags import cleanup_flags, is_unknown
@@ -85,7 +86,7 @@ def run_phase3(
         if folder is None:
             write_demo_frames(manifest, say)
         run = read_grouped(frames, grouping, say)
-        gating = gate_tiles(run.tiles, run.functions, requested=options.requested)
+        gating = gate_tiles(run.tiles, run.functions, requested=options.requested, only=BUNDLED)
         flags = cleanup_flags(run.tiles, gating, zemosaic, never=options.never)
         builder = Builder(run.tiles, flags, manifest, options, _makers(run.tiles, options, functions, zemosaic))
         builder.check_places()

@@ -12,6 +12,12 @@ from .data import BuildOutcome, BuildPlan, Rule, RunPhase3, TileBuild, TilePhase
 
 # What a table's heads, sentences and verdict call each rule.
 _SHORT = {Rule.ZEMOSAIC: "ZeMosaic", Rule.BEFORE: "before", Rule.RULE_ALONE: "rule alone", Rule.PATCHED: "after"}
+_BLANK_HEADS = {
+    Rule.ZEMOSAIC: "ZeMosaic",
+    Rule.BEFORE: "blank before",
+    Rule.RULE_ALONE: "rule alone",
+    Rule.PATCHED: "blank after",
+}
 _IN_WORDS = {
     Rule.ZEMOSAIC: "by ZeMosaic",
     Rule.BEFORE: "before",
@@ -52,12 +58,10 @@ def _room(head: str) -> int:
 def built_heads(run: RunPhase3) -> tuple[str, ...]:
     """Name what `built_cells` gives."""
     names = [_SHORT[rule] for rule in run.rules]
-    blank = [name if name == "rule alone" else f"blank {name}" for name in names]
-    if run.zemosaic:
-        blank = [name.replace("blank ZeMosaic", "ZeMosaic").replace("blank after", "the patch") for name in blank]
+    heads = _BLANK_HEADS | ({Rule.PATCHED: "the patch"} if run.zemosaic else {})
     return (
         *("mode", "frames", "cleanup"),
-        *blank,
+        *(heads[rule] for rule in run.rules),
         *(f"valid {name}" for name in names),
         *(f"median {name}" for name in names),
     )

@@ -250,7 +250,7 @@ class ZemosaicMaker:
         failed = _retried(made.built, group)
         last_try = group.attempt >= _MOST_RETRIES
         names = shown_names(group.root)
-        again = [] if last_try else [indices for indices in failed if indices]
+        again = [] if last_try else failed
         numbers = tuple(next(free) for _ in again)
         placed_nowhere = tuple(names[index] for indices in failed for index in indices)
         path = made.built.path if made.built else None
@@ -301,8 +301,8 @@ def _retried(built: BuiltTile | None, group: _Group) -> list[tuple[int, ...]]:
     """Give the frames of each group that is to be tried again, by their places in the tile, each frame once."""
     left, again = set(group.indices), []
     for entries in built.retry_groups if built else []:
-        places = [place for place in map(_place_of, entries) if place in left]
-        chosen = tuple(dict.fromkeys(place for place in places if place is not None))
+        places = (place for place in map(_place_of, entries) if place is not None and place in left)
+        chosen = tuple(dict.fromkeys(places))
         left -= set(chosen)
         again += [chosen] if chosen else []
     return again
